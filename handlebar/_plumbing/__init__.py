@@ -1,0 +1,1 @@
+"""What carries the rest: clock, JSON, threads, forks, retries, HTTP."""

@@ -1,0 +1,289 @@
+"""A bounded queue and one thread that empties it: putting costs microseconds and never waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+from handlebar._plumbing import exiting, logs
+from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.counting import Tally
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+_LONGEST_HOLD = 0.1
+_CLOSING_NAP = 0.01
+
+Ticket = queue.SimpleQueue[None]
+"""Where somebody waits who wants to know when all that was queued before is gone."""
+
+
+class Pace(Protocol):
+    """How much time whoever delivers may take."""
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; False if there is no time left to go on."""
+        ...
+
+    def at_most(self, seconds: float) -> float:
+        """Return *seconds*, or less where less time is left."""
+        ...
+
+
+class Courier(Protocol[T_contra]):
+    """Delivers what was queued; one thread at a time calls it."""
+
+    @property
+    def room(self) -> int:
+        """How many items it takes at once."""
+        ...
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing can be delivered at present, in one word; None as a rule."""
+        ...
+
+    def deliver(self, items: Sequence[T_contra], pace: Pace) -> None:
+        """Deliver *items*, and count each of them as sent or dropped."""
+        ...
+
+
+class Batcher(Generic[T]):
+    """
+    Queues items for one daemon thread, which is started by the first of them; belongs to one process.
+
+    Thread-safe. `put` may be called from signal handlers and `__del__` methods, wherever they interrupt: the
+    locks of `queue.Queue` are not re-entrant, so what comes while its own thread is inside is turned away.
+
+    Args:
+        courier: Takes what was queued.
+
+        tally: Counts what comes in and is lost here; the *courier* counts the rest.
+
+        name: The thread's name.
+
+        depth: So many items wait at most; the oldest make room.
+
+        interval: Seconds after which the thread looks by itself; it is woken when half the queue is filled.
+
+        closing: Seconds that closing may take; what is open when the interpreter exits is closed then.
+    """
+
+    def __init__(
+        self, courier: Courier[T], tally: Tally, *, name: str, depth: int, interval: float, closing: float
+    ) -> None:
+        self._courier = courier
+        self._tally = tally
+        self._name = name
+        self._interval = interval
+        self._half = max(1, depth // 2)
+        # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
+        self._queue: queue.Queue[list[T]] = queue.Queue(depth)
+        # Rung by None (there is work) or by a ticket; unlike an Event it can be rung from a signal handler.
+        self._bell: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._tickets: list[Ticket] = []
+        self._inside: set[int] = set()
+        # Held for as long as the thread works.
+        self._working = threading.Lock()
+        self._worker: int | None = None
+        self._closing = closing
+        self._limit: Deadline | None = None
+        exiting.close_at_exit(self)
+
+    def put(self, item: T) -> None:
+        """Queue *item*; never waits, raises nothing of its own."""
+        ident = threading.get_ident()
+        if ident in self._inside:
+            self._tally.turn_away("reentry")
+            return
+        parcel = [item]
+        try:
+            number = self._tally.came_in.step()
+            self._inside.add(ident)
+            self._push(parcel)
+        except BaseException:
+            self._interrupted(parcel)
+            raise
+        finally:
+            self._inside.discard(ident)
+        if number % self._half == self._half - 1:
+            self._bell.put(None)
+        if self._working.acquire(blocking=False):
+            self._start()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until what was queued before is gone, at most *timeout* seconds; tell whether it is."""
+        if not self._tally.waiting:
+            return True
+        if threading.get_ident() == self._worker:
+            return False
+        if self._working.acquire(blocking=False) and not self._start():
+            return self._work_here(timeout)
+        ticket = Ticket()
+        self._bell.put(ticket)
+        with suppress(queue.Empty):
+            ticket.get(timeout=timeout)
+            return True
+        return False
+
+    def close_soon(self) -> None:
+        """Let the thread deliver what is queued while there is time, drop the rest, and end; do not wait."""
+        if self._limit is None:
+            self._limit = Deadline.after(self._closing)
+            self._bell.put(None)
+
+    def close(self) -> None:
+        """Close, and wait until that is done; may be called twice."""
+        self.close_soon()
+        # What is still queued at the limit is dropped by the thread, which takes a moment.
+        self.drain(self.at_most(self._closing) + _LONGEST_HOLD)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, as `Pace` promises."""
+        until = Deadline.after(seconds)
+        while not until.passed and not self._out_of_time:
+            self._listen(self.at_most(until.remaining()))
+        return not self._out_of_time
+
+    def at_most(self, seconds: float) -> float:
+        """Return *seconds* or what is left, as `Pace` promises."""
+        limit = self._limit
+        return seconds if limit is None else min(seconds, limit.remaining())
+
+    @property
+    def _out_of_time(self) -> bool:
+        return self._limit is not None and self._limit.passed
+
+    def _push(self, parcel: list[T]) -> None:
+        while True:
+            try:
+                self._queue.put_nowait(parcel)
+            except queue.Full:
+                self._drop_oldest()
+            else:
+                return
+
+    def _drop_oldest(self) -> None:
+        with suppress(queue.Empty):  # the thread was faster
+            if self._queue.get_nowait():
+                self._tally.drop("overflow")
+
+    def _interrupted(self, parcel: list[T]) -> None:
+        """Clean up after a signal handler that raised while we were in the queue's code."""
+        parcel.clear()
+        self._tally.drop("interrupted")
+        # An exception between `acquire` and the `with` block leaves the lock held for ever. What nobody gives
+        # back in this time was left by us; gevent's queue has no such lock.
+        mutex = getattr(self._queue, "mutex", None)
+        if mutex is not None:
+            mutex.acquire(timeout=_LONGEST_HOLD)
+            mutex.release()
+
+    def _start(self) -> bool:
+        """Start the thread, which gives *_working* back when it ends."""
+        try:
+            if not exiting.is_over():
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                return True
+        except RuntimeError:  # too many threads, or the interpreter is shutting down: `drain` helps itself
+            pass
+        except BaseException:
+            self._working.release()
+            raise
+        self._working.release()
+        return False
+
+    def _work(self) -> None:
+        self._worker = threading.get_ident()
+        try:
+            while self._limit is None or self._tally.waiting:
+                self._listen(self._nap())
+                self._deliver_waiting()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._worker = None
+        with suppress(RuntimeError):  # an interrupted `_start` has given it back already
+            self._working.release()
+        self._answer(self._tickets)
+        # Somebody may have put an item just before, and have seen us work.
+        if self._limit is not None and self._tally.waiting and self._working.acquire(blocking=False):
+            self._start()
+
+    def _work_here(self, timeout: float) -> bool:
+        """Do the thread's work in the caller's, where none can be started."""
+        if not self._working.acquire(blocking=False):
+            return False
+        before, self._limit = self._limit, Deadline.after(timeout)
+        try:
+            self._deliver_waiting()
+        finally:
+            self._limit = before
+            self._working.release()
+        return not self._tally.waiting
+
+    def _nap(self) -> float:
+        """How long the thread sleeps when nobody rings."""
+        if self._tickets:
+            return 0.0
+        if self._limit is not None:
+            return _CLOSING_NAP
+        busy = self._tally.waiting >= self._half and self._courier.refusal is None
+        return 0.0 if busy else self._interval
+
+    def _listen(self, seconds: float) -> None:
+        """Wait for the bell, then note down everybody who has rung."""
+        with suppress(queue.Empty):
+            self._note(self._bell.get(timeout=seconds))
+            while True:
+                self._note(self._bell.get_nowait())
+
+    def _note(self, ticket: Ticket | None) -> None:
+        if ticket is not None:
+            self._tickets.append(ticket)
+
+    def _deliver_waiting(self) -> None:
+        """Deliver what is here now, then answer those who had come before."""
+        tickets, self._tickets = self._tickets, []
+        try:
+            left = self._tally.waiting
+            while left > 0 and (parcels := self._take(left)):
+                left -= len(parcels)
+                self._deliver([item for parcel in parcels for item in parcel])
+        finally:
+            self._answer(tickets)
+
+    def _answer(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            ticket.put(None)
+
+    def _take(self, most: int) -> list[list[T]]:
+        """Take parcels out, at most as many as the courier takes; none while it takes none."""
+        if self._courier.refusal is not None and self._limit is None:
+            return []
+        parcels: list[list[T]] = []
+        ident = threading.get_ident()
+        try:
+            self._inside.add(ident)
+            for _ in range(min(most, self._courier.room)):
+                parcels.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        finally:
+            self._inside.discard(ident)
+        return parcels
+
+    def _deliver(self, items: list[T]) -> None:
+        reason = "undelivered" if self._out_of_time else self._courier.refusal
+        if reason is not None:
+            self._tally.drop(reason, len(items))
+            return
+        try:
+            self._courier.deliver(items, self)
+        except Exception as error:  # the thread must outlive a fault of ours
+            logs.warn_once_a_minute(f"{self._name}:bug", "Delivering failed: %r", error)

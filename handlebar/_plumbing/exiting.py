@@ -1,0 +1,51 @@
+"""The end of the process: what is still open then is closed."""
+
+from __future__ import annotations
+
+import atexit
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+
+class Closable(Protocol):
+    """What has to be closed before the process ends, and keeps to a time limit of its own."""
+
+    def close_soon(self) -> None:
+        """Begin to close; do not wait."""
+        ...
+
+    def close(self) -> None:
+        """Close; wait until that is done or the time limit is over."""
+        ...
+
+
+_open: WeakValueDictionary[int, Closable] = WeakValueDictionary()
+_over: list[bool] = []
+
+
+def close_at_exit(closable: Closable) -> None:
+    """Close *closable* when the interpreter exits, if it still exists then."""
+    _open[id(closable)] = closable
+
+
+def is_over() -> bool:
+    """Whether everything has been closed: no thread may be started any more, and nobody will send what comes."""
+    return bool(_over)
+
+
+def _close_all() -> None:
+    """Let all close at the same time, so that those who must wait wait together."""
+    everyone = [closable for ref in _open.valuerefs() if (closable := ref()) is not None]
+    try:
+        for closable in everyone:
+            closable.close_soon()
+        for closable in everyone:
+            closable.close()
+    except BaseException:  # Ctrl-C, or a signal handler that exits: whoever waits for the end is tired of it
+        pass
+    finally:
+        _over.append(True)
+
+
+# Registered on import, before the application's own handlers: those run first, and may still emit.
+atexit.register(_close_all)

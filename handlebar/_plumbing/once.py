@@ -1,0 +1,29 @@
+"""Something that can be done once only, whoever comes first."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """
+    Holds the first value it is given.
+
+    Thread-safe without a lock (`dict.setdefault` is atomic), so that a fork cannot inherit a lock that is held.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[object, T]] = {}
+
+    def claim(self, value: T) -> bool:
+        """Keep *value* if nothing is kept yet; tell whether it is."""
+        mine = (object(), value)
+        return self._kept.setdefault("first", mine) is mine
+
+    @property
+    def value(self) -> T | None:
+        """The value that is kept."""
+        kept = self._kept.get("first")
+        return None if kept is None else kept[1]

@@ -1,0 +1,181 @@
+"""The control plane over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from attrs import frozen
+
+from handlebar._plumbing.circuit import TIMEOUT_WEIGHT, Circuit
+from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.forking import PerProcess
+from handlebar._plumbing.retry import RetryPolicy, parse_retry_after
+from handlebar._plumbing.transport import Response, Transport
+from handlebar.core import wire
+from handlebar.core.plane import EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.schema.agents import AgentDescriptor, Tool
+from handlebar.core.schema.governance import Decision
+from handlebar.errors import RefusedError, UnreachableError
+
+ONCE = RetryPolicy(retries=0, base=0.0, cap=0.0)
+PERSISTENT = RetryPolicy(retries=3, base=0.2, cap=5.0)
+"""How evaluate and end are retried, on network errors and 5xx."""
+
+
+@frozen
+class _Exchange:
+    """One request, and how it is to be made."""
+
+    method: str
+    path: str
+    body: str
+    retry: RetryPolicy
+    headers: Mapping[str, str] | None = None
+
+
+class HttpControlPlane:
+    """
+    Implements `ControlPlane` over HTTP; lives as long as its client.
+
+    Thread-safe and fork-safe. What an agent's thread waits for goes through a circuit breaker: while the other
+    side is dead, calls fail at once, but for one at a time that looks whether it is back.
+
+    Args:
+        endpoint: The base URL.
+
+        api_key: Sent as the bearer token.
+
+        connect_timeout: Seconds to wait for a connection.
+
+        read_timeout: Seconds to wait for each piece of an answer.
+
+        session: A `requests.Session` whose settings are used.
+    """
+
+    def __init__(
+        self, endpoint: str, api_key: str, *, connect_timeout: float, read_timeout: float, session: Any = None
+    ) -> None:
+        self._transport = Transport(
+            endpoint.rstrip("/"),
+            {"authorization": f"Bearer {api_key}", "content-type": "application/json"},
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            session=session,
+        )
+        self._circuit: PerProcess[Circuit] = PerProcess(Circuit)
+
+    def register_agent(self, agent: AgentDescriptor, tools: Sequence[Tool], *, budget: float) -> str:
+        """Register, as `ControlPlane` says."""
+        exchange = _Exchange("POST", "/v1/agents", wire.encode_agent(agent, tools), ONCE)
+        return wire.decode_agent_id(self._make(exchange, Deadline.after(budget)))
+
+    def register_tools(self, agent_id: str, tools: Sequence[Tool], *, budget: float) -> None:
+        """Register tools, as `ControlPlane` says."""
+        path = f"/v1/agents/{_in_path(agent_id)}/tools"
+        self._make(_Exchange("PUT", path, wire.encode_tools(tools), ONCE), Deadline.after(budget))
+
+    def start_run(self, request: StartRequest, *, budget: float) -> Lockdown:
+        """Start, as `ControlPlane` says."""
+        path = f"/v1/runs/{_in_path(request.run_id)}/start"
+        return wire.decode_lockdown(self._ask(_Exchange("POST", path, wire.encode_start(request), ONCE), budget))
+
+    def evaluate(self, request: EvaluateRequest, *, budget: float) -> Decision:
+        """Ask for a decision, as `ControlPlane` says."""
+        path = f"/v1/runs/{_in_path(request.run_id)}/evaluate"
+        return wire.decode_decision(
+            self._ask(_Exchange("POST", path, wire.encode_evaluate(request), PERSISTENT), budget)
+        )
+
+    def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
+        """Record, as `ControlPlane` says."""
+        exchange = _Exchange(
+            "POST",
+            "/v1/runs/events",
+            wire.encode_batch(agent_id, events),
+            ONCE,
+            {"x-handlebar-batch-id": batch_id},
+        )
+        self._make(exchange, Deadline.after(budget))
+
+    def end_run(self, agent_id: str, run_id: str, status: RunEndStatus, *, budget: float) -> None:
+        """End, as `ControlPlane` says."""
+        path = f"/v1/runs/{_in_path(run_id)}/end"
+        self._ask(_Exchange("POST", path, wire.encode_end(agent_id, status), PERSISTENT), budget)
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._transport.close()
+
+    def _ask(self, exchange: _Exchange, budget: float) -> bytes:
+        """Make an exchange that an agent waits for: through the circuit, retried while there is time."""
+        deadline = Deadline.after(budget)
+        attempt = 0
+        while True:
+            try:
+                return self._through_circuit(exchange, deadline)
+            except (UnreachableError, RefusedError) as error:
+                delay = exchange.retry.delay(attempt, getattr(error, "retry_after", None))
+                again = exchange.retry.allows(attempt) and _is_passing(error)
+                if not again or delay >= deadline.remaining():
+                    raise
+            attempt += 1
+            _wait(delay)
+
+    def _through_circuit(self, exchange: _Exchange, deadline: Deadline) -> bytes:
+        circuit = self._circuit.get()
+        if not circuit.may_call():
+            raise UnreachableError("The control plane has failed repeatedly and is not asked now", reason="circuit")
+        try:
+            answer = self._make(exchange, deadline)
+        except UnreachableError as error:
+            circuit.failed(weight=TIMEOUT_WEIGHT if error.reason == "timeout" else 1)
+            raise
+        except RefusedError as error:
+            if error.status >= 500:
+                circuit.failed()
+            else:
+                circuit.succeeded()
+            raise
+        circuit.succeeded()
+        return answer
+
+    def _make(self, exchange: _Exchange, deadline: Deadline) -> bytes:
+        answer = self._transport.send(
+            exchange.method,
+            exchange.path,
+            exchange.body.encode(),
+            deadline=deadline,
+            headers=exchange.headers,
+        )
+        if not 200 <= answer.status < 300:
+            raise _refused(exchange, answer)
+        return answer.body
+
+
+def _in_path(name: str) -> str:
+    """Return *name* as one segment of a path; `.` and `..` would be taken for steps in it."""
+    quoted = quote(name, safe="")
+    return quoted.replace(".", "%2E") if set(name) == {"."} else quoted
+
+
+def _is_passing(error: UnreachableError | RefusedError) -> bool:
+    """Whether trying again may help: a network error or a 5xx, not an open circuit."""
+    return error.status >= 500 if isinstance(error, RefusedError) else error.reason != "circuit"
+
+
+def _refused(exchange: _Exchange, answer: Response) -> RefusedError:
+    what = exchange.path.rpartition("/")[2]
+    hint = {401: "; check the API key", 403: "; the API key may not do this"}.get(answer.status, "")
+    return RefusedError(
+        f"The control plane answered {answer.status} to {what}{hint}",
+        status=answer.status,
+        retry_after=parse_retry_after(answer.headers.get("retry-after")),
+    )
+
+
+def _wait(seconds: float) -> None:
+    # Not time.sleep: an Event can be waited for under gevent too, whenever it was patched.
+    threading.Event().wait(seconds)

@@ -1,0 +1,199 @@
+"""The client: one agent and its control plane, for as long as the process lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from handlebar._plumbing.awaiting import awaitable
+from handlebar._plumbing.forking import PerProcess
+from handlebar._plumbing.identifiers import uuid7
+from handlebar.core.active_runs import ActiveRuns
+from handlebar.core.config import HandlebarClientConfig, RunConfig, as_tool
+from handlebar.core.connection import connection_for
+from handlebar.core.metrics.hooks import AgentMetricHookRegistry
+from handlebar.core.model_traffic import ModelTraffic
+from handlebar.core.plane import RunEndStatus
+from handlebar.core.questions import Examiner
+from handlebar.core.redaction import Redaction
+from handlebar.core.run import Run, RunParts
+from handlebar.core.run_recorder import RunRecorder
+from handlebar.core.schema.agents import Actor, ModelInfo, Tool
+from handlebar.core.schema.events import AgentIdentity
+from handlebar.core.scope import RunScope
+from handlebar.core.stats import ClientStats, DecisionCounts
+from handlebar.errors import ConfigError
+
+
+class HandlebarClient:
+    """
+    Governs one agent. Lives as long as the process; make it with `init_sync` (or `await init`), once.
+
+    Thread-safe and fork-safe: making a client starts no thread and opens no socket, so a server may fork after
+    it; each process registers the agent when it first starts a run.
+    """
+
+    def __init__(self, config: HandlebarClientConfig) -> None:
+        if not isinstance(config, HandlebarClientConfig):
+            raise ConfigError("config", config, "a HandlebarClientConfig")
+        self._config = config
+        self._connection = connection_for(config)
+        self._tools = {tool.name: tool for tool in config.tools}
+        self._hooks = AgentMetricHookRegistry(config.metric_hooks)
+        self._active: PerProcess[ActiveRuns] = PerProcess(ActiveRuns)
+        self._decisions: PerProcess[DecisionCounts] = PerProcess(DecisionCounts)
+
+    def __repr__(self) -> str:
+        return f"<HandlebarClient {self._config.agent.slug!r}>"
+
+    @classmethod
+    def init_sync(cls, config: HandlebarClientConfig) -> HandlebarClient:
+        """
+        Make a client; returns at once.
+
+        Raises:
+            ConfigError: The endpoint cannot be used.
+
+            PolicyError: A policy cannot be loaded.
+        """
+        return cls(config)
+
+    @classmethod
+    async def init(cls, config: HandlebarClientConfig) -> HandlebarClient:
+        """Like `init_sync`; policies are read in a worker thread."""
+        from asyncio import to_thread  # 30 ms to import, and only async callers get here
+
+        return await to_thread(cls.init_sync, config)
+
+    @property
+    def config(self) -> HandlebarClientConfig:
+        """What the client was made with."""
+        return self._config
+
+    def ready_sync(self, timeout: float | None = None) -> bool:
+        """
+        Register the agent if this process has not tried yet; tell whether it is registered.
+
+        Args:
+            timeout: Seconds to wait for an attempt that another thread is making; None for the decision timeout.
+        """
+        return self._connection.ready(timeout)
+
+    def register_tools_sync(self, tools: Sequence[Any]) -> None:
+        """
+        Replace the agent's tools: `Tool` objects, guarded tools, or callables.
+
+        Raises:
+            ConfigError: One of them has no name.
+        """
+        described = tuple(as_tool(tool) for tool in tools)
+        self._tools = {tool.name: tool for tool in described}
+        self._connection.register_tools(described)
+
+    def start_run_sync(self, config: RunConfig) -> Run:
+        """
+        Start a run, and tell the control plane; the same run id while the run is active gives the same run.
+
+        The run does not become current by this; use `client.run(...)` or `with_run` for that.
+        """
+        active = self._active.get()
+        known = active.get(config.run_id)
+        if known is not None and not known.is_ended:
+            return known
+        run = self._new_run(config if config.actor else evolve(config, actor=self._config.actor))
+        kept = active.add(run)
+        if kept is run:
+            run.begin(AgentIdentity(id=self._connection.agent_id, name=self._config.agent.name))
+        return kept
+
+    def run(
+        self,
+        run_id: str | None = None,
+        *,
+        session_id: str | None = None,
+        actor: Actor | str | None = None,
+        model: ModelInfo | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_ttl_ms: float | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> RunScope:
+        """
+        Return a `with` (or `async with`) block that starts a run, makes it current, and ends it.
+
+        Args:
+            run_id: A new UUID (version 7) where it is None.
+
+            session_id: The conversation that the run belongs to.
+
+            actor: Whom the run acts for; a str is an external id. The client's actor where it is None.
+
+            model: The language model; a str is its name.
+
+            tags: Words on the run, for rules and for finding it again.
+
+            run_ttl_ms: Milliseconds after which the run ends by itself.
+
+            context: Whatever your own code wants to find at `run.context`.
+
+        Raises:
+            ConfigError: An argument has a value that is not allowed.
+        """
+        config = RunConfig(
+            run_id=uuid7() if run_id is None else run_id,
+            session_id=session_id,
+            actor=actor,
+            model=model,
+            tags=tags,
+            run_ttl_ms=run_ttl_ms,
+            context=context or {},
+        )
+        return RunScope(lambda: self.start_run_sync(config))
+
+    def stats(self) -> ClientStats:
+        """Return what this client has done in this process: events by fate, decisions by verdict."""
+        events = self._connection.stats()
+        return ClientStats(
+            events_queued=events.queued,
+            events_sent=events.sent,
+            events_dropped=events.dropped,
+            events_failed=events.failed,
+            decisions=self._decisions.get().by_verdict(),
+            last_error=events.last_error,
+        )
+
+    def shutdown_sync(self) -> None:
+        """Send what is queued, five seconds at most, and let go of all resources; may be called twice."""
+        self._connection.close()
+
+    ready = awaitable(ready_sync)
+    register_tools = awaitable(register_tools_sync)
+    start_run = awaitable(start_run_sync)
+    shutdown = awaitable(shutdown_sync)
+
+    def _new_run(self, config: RunConfig) -> Run:
+        recorder = RunRecorder(self._connection.envelope(config))
+        parts = RunParts(
+            source=self._connection.start(config),
+            enforced=self._config.enforce_mode == "enforce",
+            recorder=recorder,
+            examiner=Examiner(self._hooks, self._config.subject_registry, recorder.hook_failed),
+            traffic=ModelTraffic(recorder, Redaction(self._config.redactors, recorder.redactor_failed)),
+            registered_tags=self._registered_tags,
+            on_decision=lambda decision: self._decisions.get().add(decision),
+            on_end=self._run_ended,
+        )
+        return Run(config, parts)
+
+    def _run_ended(self, run: Run, status: RunEndStatus) -> None:
+        self._active.get().remove(run)
+        self._connection.end(run.run_id, status)
+
+    def _registered_tags(self, name: str) -> tuple[str, ...]:
+        tool: Tool | None = self._tools.get(name)
+        return (tool.tags or ()) if tool else ()
+
+
+Handlebar = HandlebarClient
+"""The name that the documentation's examples use."""

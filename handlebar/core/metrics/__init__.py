@@ -1,0 +1,1 @@
+"""Measuring: hooks of the user's that measure tool calls, and a place to gather what they find."""

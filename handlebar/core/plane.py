@@ -1,0 +1,132 @@
+"""The seam between asking and deciding: what a control plane is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from attrs import Factory, frozen
+
+from handlebar.core.measuring import Measured
+from handlebar.core.schema.agents import Actor, AgentDescriptor, ModelInfo, Tool
+from handlebar.core.schema.governance import Decision
+from handlebar.core.schema.subjects import SubjectRef
+
+Phase = Literal["tool.before", "tool.after"]
+"""When a rule is asked: before the tool runs, or after."""
+
+RunEndStatus = Literal["success", "error", "interrupted", "timeout"]
+"""How a run may end."""
+
+
+@frozen(kw_only=True)
+class StartRequest:
+    """A run that is about to start."""
+
+    run_id: str
+    agent_id: str
+    session_id: str | None = None
+    actor: Actor | None = None
+    model: ModelInfo | None = None
+
+
+@frozen
+class Lockdown:
+    """
+    Whether the agent may act at all.
+
+    Attributes:
+        active: True while nothing is allowed.
+
+        reason: Why, in words.
+
+        until_ts: When it ends, milliseconds since 1970 (UTC); None for open end.
+    """
+
+    active: bool = False
+    reason: str | None = None
+    until_ts: int | None = None
+
+
+@frozen(kw_only=True)
+class EvaluateRequest:
+    """
+    One question: may this call run (`tool.before`), was it all right (`tool.after`)?
+
+    Attributes:
+        tool_tags: The tags given at the call, else those registered for the tool.
+
+        args: The arguments, encoded once; `args.value()` gives them back as plain JSON values.
+
+        result: What the tool returned; None before it ran.
+
+        actor: The run's actor; over HTTP only its external id travels.
+
+        tags: The run's tags.
+
+        metrics: Numbers by key, built-in and custom.
+    """
+
+    phase: Phase
+    run_id: str
+    agent_id: str
+    tool_name: str
+    tool_tags: tuple[str, ...] = ()
+    args: Measured
+    result: Measured | None = None
+    actor: Actor | None = None
+    tags: Mapping[str, str] = Factory(dict)
+    subjects: tuple[SubjectRef, ...] = ()
+    metrics: Mapping[str, float] = Factory(dict)
+
+
+@frozen
+class EncodedEvent:
+    """
+    An audit event as JSON text, and what it is filed by.
+
+    Attributes:
+        ts: When it happened, ISO 8601 in UTC.
+    """
+
+    run_id: str
+    kind: str
+    ts: str
+    text: str
+
+
+class ControlPlane(Protocol):
+    """
+    Who decides and remembers: over HTTP, or embedded in this process.
+
+    Every method blocks, is safe to call from any thread and after a fork, and raises nothing but
+    `ControlPlaneError`. *budget* is the time in seconds that the whole call may take, retries included.
+    """
+
+    def register_agent(self, agent: AgentDescriptor, tools: Sequence[Tool], *, budget: float) -> str:
+        """Make the agent known, or find it by its slug; return its id. One attempt."""
+        ...
+
+    def register_tools(self, agent_id: str, tools: Sequence[Tool], *, budget: float) -> None:
+        """Make *tools* known for the agent. One attempt."""
+        ...
+
+    def start_run(self, request: StartRequest, *, budget: float) -> Lockdown:
+        """Tell that a run starts, and learn whether the agent is locked down. One attempt."""
+        ...
+
+    def evaluate(self, request: EvaluateRequest, *, budget: float) -> Decision:
+        """Decide one call. Retried within the *budget*."""
+        ...
+
+    def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
+        """Store *events*, once for each *batch_id*. One attempt: the sink that calls this retries."""
+        ...
+
+    def end_run(self, agent_id: str, run_id: str, status: RunEndStatus, *, budget: float) -> None:
+        """Tell that a run has ended. Retried within the *budget*."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; may be called twice."""
+        ...

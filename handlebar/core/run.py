@@ -1,0 +1,357 @@
+"""One governed invocation of an agent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from attrs import field, frozen
+
+from handlebar._plumbing import timers
+from handlebar._plumbing.awaiting import awaitable
+from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.once import Once
+from handlebar.core.config import RunConfig
+from handlebar.core.deciding import NOT_GOVERNED, RUN_ENDED, AlwaysAnswer, DecisionSource
+from handlebar.core.guarding import as_guarded
+from handlebar.core.messages import LLMMessage, LLMResponse
+from handlebar.core.model_traffic import ModelTraffic
+from handlebar.core.pending_tokens import PendingTokens
+from handlebar.core.plane import EvaluateRequest, Phase, RunEndStatus
+from handlebar.core.questions import Examiner, Findings, ToolUse
+from handlebar.core.run_recorder import RunRecorder
+from handlebar.core.schema.agents import Actor, ModelInfo
+from handlebar.core.schema.events import AgentIdentity
+from handlebar.core.schema.governance import Decision
+from handlebar.errors import ConfigError
+
+_STATUSES = ("success", "error", "interrupted", "timeout")
+
+
+@frozen
+class ToolResult:
+    """One finished tool call, as `run.get_history()` tells it; values are kept by reference."""
+
+    tool_name: str
+    args: Any
+    result: Any
+    error: Any = None
+    duration_ms: float | None = None
+
+
+@frozen(kw_only=True)
+class RunParts:
+    """
+    What a client gives to a run.
+
+    Attributes:
+        source: Who answers for the run at first.
+
+        enforced: False in shadow and off mode, where the caller always gets an ALLOW.
+
+        registered_tags: The tags of each tool that the client has registered.
+
+        on_decision: Told of every decision.
+
+        on_end: Told, once, that the run has ended; tells the control plane and drains the sinks.
+    """
+
+    source: DecisionSource
+    enforced: bool
+    recorder: RunRecorder
+    examiner: Examiner
+    traffic: ModelTraffic
+    registered_tags: Callable[[str], tuple[str, ...]]
+    on_decision: Callable[[Decision], None]
+    on_end: Callable[[Run, RunEndStatus], None] = field(repr=False)
+
+
+class Run:
+    """
+    One governed invocation of an agent; made by `client.run(...)` or `client.start_run_sync(...)`.
+
+    Lives until `end`, or until its time to live has passed. Thread-safe. No hook raises because of the control
+    plane, a sink, a metric hook, a redactor or an extractor.
+    """
+
+    def __init__(self, config: RunConfig, parts: RunParts) -> None:
+        self._config = config
+        self._parts = parts
+        self._source = parts.source
+        self._process = os.getpid()
+        self._tokens = PendingTokens()
+        self._history: list[ToolResult] = []
+        self._decisions: list[Decision] = []
+        self._stop: Once[Decision] = Once()
+        self._end: Once[RunEndStatus] = Once()
+        self._expiry, self._timer = self._time_to_live(config.run_ttl_ms)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id!r} {self.status}>"
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._config.run_id
+
+    @property
+    def session_id(self) -> str | None:
+        """The conversation that the run belongs to."""
+        return self._config.session_id
+
+    @property
+    def actor(self) -> Actor | None:
+        """Whom the run acts for."""
+        return self._config.actor
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The language model that the run uses."""
+        return self._config.model
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The run's tags."""
+        return self._config.tags
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What the caller put beside the run; it never leaves the process."""
+        return self._config.context
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the run has ended."""
+        return self._end.value is not None
+
+    @property
+    def status(self) -> str:
+        """`active`, or how the run ended: `success`, `error`, `interrupted`, `timeout`."""
+        return self._end.value or "active"
+
+    @property
+    def current_step_index(self) -> int:
+        """How many tool calls have been finished."""
+        return len(self._history)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """Every decision so far, whatever its outcome; in shadow mode the real ones, not what was handed out."""
+        return list(self._decisions)
+
+    @property
+    def should_terminate(self) -> bool:
+        """Whether an enforced decision has said TERMINATE."""
+        return self._stop.value is not None
+
+    def get_history(self) -> list[ToolResult]:
+        """Return the finished tool calls, oldest first."""
+        return list(self._history)
+
+    def before_llm_sync(
+        self, messages: Sequence[LLMMessage], meta: Mapping[str, Any] | None = None
+    ) -> Sequence[LLMMessage]:
+        """
+        Record what goes to the model, and return it as the redactors have left it.
+
+        Args:
+            messages: The new messages of this call, in order.
+
+            meta: Taken for compatibility; nothing is done with it.
+        """
+        if self._over():
+            return messages
+        return self._parts.traffic.to_model(messages, step_index=self.current_step_index)
+
+    def after_llm_sync(self, response: LLMResponse) -> LLMResponse:
+        """
+        Record what came from the model, and return it as the redactors have left it, with `output_text` filled in.
+
+        Token counts, where *response* has any, go to the control plane with the next tool call.
+        """
+        if self._over():
+            return response
+        if response.usage is not None:
+            self._tokens.add(response.usage)
+        return self._parts.traffic.from_model(response, step_index=self.current_step_index)
+
+    def before_tool_sync(self, tool_name: str, args: Any, tool_tags: Sequence[str] | None = None) -> Decision:
+        """
+        Decide whether a tool call may run. Call it before the tool, and obey the answer.
+
+        Args:
+            tool_name: The tool.
+
+            args: Its arguments; anything at all, encoded totally.
+
+            tool_tags: The tool's tags; those registered for the name where it is None.
+
+        Raises:
+            ConfigError: *tool_name* or *tool_tags* are not what they should be.
+        """
+        use = self._use(tool_name, tool_tags, args=args)
+        if self._over():
+            return self._after_end()
+        return self._decide("tool.before", use)
+
+    def after_tool_sync(
+        self,
+        tool_name: str,
+        args: Any,
+        result: Any,
+        duration_ms: float | None = None,
+        error: Any = None,
+        tool_tags: Sequence[str] | None = None,
+    ) -> Decision:
+        """
+        Record how a tool call ended, and decide whether the run may go on with its result.
+
+        Args:
+            tool_name: The tool.
+
+            args: Its arguments.
+
+            result: What it returned.
+
+            duration_ms: How long it took, in milliseconds.
+
+            error: What it raised, or any value that says that it failed.
+
+            tool_tags: The tool's tags; those registered for the name where it is None.
+
+        Raises:
+            ConfigError: *tool_name* or *tool_tags* are not what they should be.
+        """
+        use = self._use(tool_name, tool_tags, args=args, result=result, error=error, duration_ms=duration_ms)
+        if self._over():
+            return self._after_end()
+        decision = self._decide("tool.after", use)
+        self._history.append(ToolResult(use.name, args, result, error, duration_ms))
+        return decision
+
+    def call_tool(self, tool: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Call *tool* governed by this run, whichever run is current.
+
+        Works on any function, guarded or not; a coroutine function gives a coroutine to await.
+
+        Raises:
+            ToolBlockedError: Policy blocked the call, or withholds its result.
+
+            RunTerminatedError: Policy stopped the run.
+
+            ConfigError: *tool* cannot be guarded.
+        """
+        return as_guarded(tool).call(self, args, kwargs)
+
+    def end_sync(self, status: RunEndStatus = "success") -> None:
+        """
+        End the run: tell the control plane, and drain the sinks, five seconds at most.
+
+        Idempotent: the first status stays. In a child of a fork it ends the child's view of the run only.
+
+        Args:
+            status: `success`, `error`, `interrupted` or `timeout`.
+
+        Raises:
+            ConfigError: *status* is none of these.
+        """
+        if status not in _STATUSES:
+            raise ConfigError("status", status, f"one of {', '.join(map(repr, _STATUSES))}")
+        if not self._end.claim(status):
+            return
+        self._source = AlwaysAnswer(self._after_end())
+        if self._timer is not None:
+            self._timer.cancel()
+        if os.getpid() != self._process:
+            return
+        self._parts.recorder.ended(status, total_steps=self.current_step_index)
+        self._parts.on_end(self, status)
+
+    before_llm = awaitable(before_llm_sync)
+    after_llm = awaitable(after_llm_sync)
+    before_tool = awaitable(before_tool_sync)
+    after_tool = awaitable(after_tool_sync)
+    end = awaitable(end_sync)
+
+    def begin(self, agent: AgentIdentity) -> None:
+        """Record that the run has started; the client calls this once."""
+        self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model)
+
+    def _time_to_live(self, ttl_ms: float | None) -> tuple[Deadline | None, timers.Timer | None]:
+        """Return the moment at which the run is over, and the timer that ends it then if no hook does before."""
+        if ttl_ms is None:
+            return None, None
+        seconds = ttl_ms / 1000
+        return Deadline.after(seconds), timers.schedule(seconds, partial(self.end_sync, "timeout"))
+
+    def _over(self) -> bool:
+        """Whether the run has ended, by its time to live too."""
+        if self._expiry is not None and self._expiry.passed:
+            self.end_sync("timeout")
+        return self.is_ended
+
+    def _after_end(self) -> Decision:
+        return RUN_ENDED if self._parts.enforced else NOT_GOVERNED
+
+    def _use(self, name: Any, tags: Any, **call: Any) -> ToolUse:
+        if not isinstance(name, str) or not name:
+            raise ConfigError("tool_name", name, "a str that is not empty")
+        if tags is None:
+            return ToolUse(name=name, tags=self._parts.registered_tags(name), **call)
+        if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+            raise ConfigError("tool_tags", tags, "a list of str")
+        return ToolUse(name=name, tags=tuple(tags), **call)
+
+    def _decide(self, phase: Phase, use: ToolUse) -> Decision:
+        began = perf_counter()
+        found: list[Findings] = []
+
+        def make_request(agent_id: str) -> EvaluateRequest:
+            found.append(self._parts.examiner.examine(phase, use, self))
+            return self._request(agent_id, phase, use, found[0])
+
+        decision = self._source.decide(make_request)
+        # Another thread's TERMINATE, come meanwhile, stands above an answer that was under way.
+        latched = self._stop.value
+        decision = decision if latched is None else latched
+        latency_ms = (perf_counter() - began) * 1000
+        self._record(phase, use, found[0] if found else None, decision, latency_ms)
+        return self._hand_out(decision)
+
+    def _request(self, agent_id: str, phase: Phase, use: ToolUse, findings: Findings) -> EvaluateRequest:
+        return EvaluateRequest(
+            phase=phase,
+            run_id=self.run_id,
+            agent_id=agent_id,
+            tool_name=use.name,
+            tool_tags=use.tags,
+            args=findings.args,
+            result=findings.result,
+            actor=self.actor,
+            tags=self.tags,
+            subjects=findings.subjects,
+            metrics={**findings.metrics, **self._tokens.take()},
+        )
+
+    def _record(
+        self, phase: Phase, use: ToolUse, found: Findings | None, decision: Decision, latency_ms: float
+    ) -> None:
+        self._decisions.append(decision)
+        self._parts.on_decision(decision)
+        recorder, step = self._parts.recorder, self.current_step_index
+        if phase == "tool.after":
+            recorder.tool_ended(use, found.metrics if found else {}, step_index=step)
+        if phase == "tool.before" or not decision.allowed or decision.shadow:
+            recorder.decided(decision, use, found, step_index=step, latency_ms=latency_ms)
+
+    def _hand_out(self, decision: Decision) -> Decision:
+        """Return what the caller gets; a TERMINATE that is enforced answers for the run from now on."""
+        if not self._parts.enforced:
+            return NOT_GOVERNED
+        if decision.terminates and self._stop.claim(decision):
+            self._source = AlwaysAnswer(decision)
+        return decision

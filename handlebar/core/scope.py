@@ -1,0 +1,78 @@
+"""A run as a `with` block: started and bound on entry, ended on exit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from handlebar.core import current
+from handlebar.core.plane import RunEndStatus
+from handlebar.core.run import Run
+from handlebar.errors import RunTerminatedError
+
+_INTERRUPTIONS = (RunTerminatedError, KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+class RunScope:
+    """
+    Lives as long as one `with` or `async with` block; made by `client.run(...)`.
+
+    Entering starts the run and makes it current. Leaving ends it: `success`, or `interrupted`, `timeout` or
+    `error` by the exception, which goes on to the caller unchanged.
+    """
+
+    def __init__(self, start: Callable[[], Run]) -> None:
+        self._start = start
+        self._run: Run | None = None
+
+    def __enter__(self) -> Run:
+        return self._entered(self._start())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run = self._left()
+        run.end_sync(status_for(error))
+
+    async def __aenter__(self) -> Run:
+        from asyncio import to_thread  # 30 ms to import, and only async callers get here
+
+        return self._entered(await to_thread(self._start))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run = self._left()
+        await run.end(status_for(error))
+
+    def _entered(self, run: Run) -> Run:
+        self._run = run
+        current.push(run)
+        return run
+
+    def _left(self) -> Run:
+        run = self._run
+        if run is None:
+            raise RuntimeError("This run's block was left before it was entered")
+        current.pop(run)
+        return run
+
+
+def status_for(error: BaseException | None) -> RunEndStatus:
+    """Return how a run ends whose block was left by *error*."""
+    if error is None:
+        return "success"
+    if isinstance(error, _INTERRUPTIONS) or _is(error, "asyncio", "CancelledError"):
+        return "interrupted"
+    # On Python 3.10 these are not yet the builtin TimeoutError.
+    timeouts = ("asyncio", "concurrent.futures")
+    if isinstance(error, TimeoutError) or any(_is(error, module, "TimeoutError") for module in timeouts):
+        return "timeout"
+    return "error"
+
+
+def _is(error: BaseException, module: str, name: str) -> bool:
+    """Whether *error* is a *module.name*; a module that nobody has imported cannot have raised it."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(error, kind)

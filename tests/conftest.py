@@ -1,0 +1,27 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from handlebar._plumbing import logs
+from tests.support import clients
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees a key or an endpoint of the machine that it runs on."""
+    for name in ("HANDLEBAR_API_KEY", "HANDLEBAR_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> Iterator[None]:
+    """No test leaves clients at work, or its warnings' quiet minute, to the next."""
+    yield
+    while clients.made:
+        clients.made.pop().shutdown_sync()
+    logs._gates.forget()
