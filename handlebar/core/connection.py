@@ -27,9 +27,11 @@ from handlebar.core.plane import ControlPlane, Lockdown, RunEndStatus, StartRequ
 from handlebar.core.registration import Registration
 from handlebar.core.schema.agents import Tool
 from handlebar.core.schema.governance import Decision
+from handlebar.core.sinks import building
 from handlebar.core.sinks.base import SinkStats
 from handlebar.core.sinks.building import build_sinks
 from handlebar.core.sinks.bus import SinkBus
+from handlebar.core.sinks.config import HttpSinkConfig
 from handlebar.errors import ControlPlaneError
 
 _HOW_TO_CONNECT = (
@@ -121,12 +123,12 @@ class Disconnected:
 class Connected:
     """A control plane, over HTTP or embedded; opens nothing before it is first needed."""
 
-    def __init__(self, config: HandlebarClientConfig, plane: ControlPlane) -> None:
+    def __init__(self, config: HandlebarClientConfig, plane: ControlPlane, *, usual_sink: HttpSinkConfig) -> None:
         self._plane = plane
         self._budget = config.decision_timeout
         self._unavailable = stock_answer(fail_closed=config.fail_closed)
         self._bus = SinkBus()
-        self._bus.add(*build_sinks(config.sinks, plane))
+        self._bus.add(*build_sinks((usual_sink,) if config.sinks is None else config.sinks, plane))
         self._trail = AuditTrail(self._bus)
         self._registration = Registration(
             plane,
@@ -229,7 +231,8 @@ def connection_for(config: HandlebarClientConfig) -> Connection:
         return Disconnected(NOT_GOVERNED, dropped_as=None)
     endpoint = endpoint_of(config)
     if endpoint is not None:
-        return Connected(config, open_plane(config, endpoint))
+        usual_sink = building.OVER_HTTP if endpoint.is_http else building.IN_PROCESS
+        return Connected(config, open_plane(config, endpoint), usual_sink=usual_sink)
     stock = "fail-closed" if config.fail_closed else "fail-open"
     logs.warn_once_a_minute("inactive", _HOW_TO_CONNECT, stock)
     return Disconnected(stock_answer(fail_closed=config.fail_closed), dropped_as="inactive")

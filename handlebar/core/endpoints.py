@@ -102,6 +102,7 @@ def _embedded(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlane
     return open_control_plane(
         endpoint.url,
         policies=config.policies,
+        owner=config.agent.slug,
         signals=config.signals,
         custom_functions=config.custom_functions,
     )

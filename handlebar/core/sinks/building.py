@@ -15,9 +15,16 @@ AnySink = HttpSinkConfig | ConsoleSinkConfig | JsonlSinkConfig | Sink
 """A sink, or the config of one."""
 
 
-def build_sinks(configured: Sequence[AnySink] | None, plane: ControlPlane) -> list[Sink]:
-    """Return the sinks; where nothing is said, events go to the control plane."""
-    return [_built(one, plane) for one in ((HttpSinkConfig(),) if configured is None else configured)]
+OVER_HTTP = HttpSinkConfig()
+"""Where events go by default, to a control plane over HTTP."""
+
+IN_PROCESS = HttpSinkConfig(queue_depth=10_000, max_batch_size=500)
+"""The same for an embedded control plane: nothing has to be small for a network's sake, and a batch is one commit."""
+
+
+def build_sinks(configured: Sequence[AnySink], plane: ControlPlane) -> list[Sink]:
+    """Return the sinks, some of which may go to *plane*."""
+    return [_built(one, plane) for one in configured]
 
 
 def _built(configured: AnySink, plane: ControlPlane) -> Sink:

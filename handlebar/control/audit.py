@@ -1,0 +1,104 @@
+"""Audit events as the database keeps them: once for each batch, each run's chained by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from handlebar._plumbing.clock import time_ns
+from handlebar.control.tables import batches, chains, events
+from handlebar.core.plane import EncodedEvent
+
+_NO_HASH = ""
+
+
+@frozen
+class ChainReport:
+    """
+    Whether a run's events are all there, in order, as they were recorded.
+
+    Attributes:
+        intact: True where nothing is wrong.
+
+        length: How many events were looked at.
+
+        broken_at: The number, from 0, of the first event that was changed, is missing or out of place; None
+            where the chain is intact.
+    """
+
+    intact: bool
+    length: int
+    broken_at: int | None = None
+
+
+def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
+    """Store *batch*, unless one of that id was stored before; tell whether it was new."""
+    first = insert_or(batches).values(id=batch_id, received_at=time_ns() // 1000).on_conflict_do_nothing()
+    if not connection.execute(first).rowcount:
+        return False
+    heads = {run_id: _head(connection, agent_id, run_id) for run_id in {event.run_id for event in batch}}
+    rows = []
+    for event in batch:
+        length, head = heads[event.run_id]
+        heads[event.run_id] = (length + 1, chained(head, event.text))
+        rows.append(
+            {
+                "agent_id": agent_id,
+                "run_id": event.run_id,
+                "kind": event.kind,
+                "ts": event.ts,
+                "body": event.text,
+                "hash": heads[event.run_id][1],
+            }
+        )
+    connection.execute(insert(events), rows)
+    for run_id, (length, head) in heads.items():
+        _set_head(connection, agent_id, run_id, length, head)
+    return True
+
+
+def chained(before: str, body: str) -> str:
+    """Return the hash of an event, which depends on all that came before it in its run."""
+    return hashlib.sha256(f"{before}\n{body}".encode()).hexdigest()
+
+
+def events_of(connection: Connection, run_id: str, agent_id: str | None = None) -> Iterator[Row[Any]]:
+    """Return agent, body and hash of a run's events, in order."""
+    query = select(events.c.agent_id, events.c.body, events.c.hash).where(events.c.run_id == run_id)
+    if agent_id is not None:
+        query = query.where(events.c.agent_id == agent_id)
+    return iter(connection.execute(query.order_by(events.c.seq)))
+
+
+def verify(connection: Connection, agent_id: str, run_id: str) -> ChainReport:
+    """Check the chain of one run's events."""
+    head = _NO_HASH
+    number = 0
+    for number, row in enumerate(events_of(connection, run_id, agent_id)):
+        head = chained(head, row.body)
+        if head != row.hash:
+            return ChainReport(intact=False, length=number + 1, broken_at=number)
+    found = number + 1 if head else 0
+    length, last = _head(connection, agent_id, run_id)
+    # Events cut off at the end leave a chain that is sound in itself.
+    if (found, head) != (length, last):
+        return ChainReport(intact=False, length=found, broken_at=found)
+    return ChainReport(intact=True, length=found)
+
+
+def _head(connection: Connection, agent_id: str, run_id: str) -> tuple[int, str]:
+    query = select(chains.c.length, chains.c.head).where(chains.c.agent_id == agent_id, chains.c.run_id == run_id)
+    row = connection.execute(query).first()
+    return (row.length, row.head) if row else (0, _NO_HASH)
+
+
+def _set_head(connection: Connection, agent_id: str, run_id: str, length: int, head: str) -> None:
+    row = insert_or(chains).values(agent_id=agent_id, run_id=run_id, length=length, head=head)
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["agent_id", "run_id"], set_={"length": length, "head": head})
+    )

@@ -1,0 +1,104 @@
+"""Policies as the database keeps them: every change is a new version."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, func, insert, select
+
+from handlebar._plumbing import safe_json
+from handlebar._plumbing.clock import time_ns
+from handlebar.control.tables import policy_versions
+from handlebar.core.schema.rules import Policy
+from handlebar.policy.loading import load_policies
+from handlebar.policy.writing import policy_to_dict
+
+
+@frozen
+class PolicySource:
+    """
+    Policies that come from one place, and go together when that place has them no more.
+
+    Attributes:
+        name: The file or folder, or the agent whose config holds them.
+    """
+
+    name: str
+    policies: tuple[Policy, ...]
+
+
+def read_sources(configured: Any, *, owner: str) -> tuple[PolicySource, ...]:
+    """
+    Read what a client's config gives as `policies=`.
+
+    Args:
+        configured: A path, or a list of paths and policies.
+
+        owner: The agent whose config it is.
+
+    Raises:
+        PolicyError: Something in it cannot be loaded.
+    """
+    if configured is None:
+        return ()
+    # All at once first: so all problems are told, and ids that two sources share are found.
+    load_policies(configured)
+    given = [configured] if _is_path(configured) or not _is_list(configured) else configured
+    paths = [each for each in given if _is_path(each)]
+    written = [each for each in given if not _is_path(each)]
+    sources = [PolicySource(str(Path(path).resolve()), load_policies(path)) for path in paths]
+    if written:
+        sources.append(PolicySource(f"config of {owner}", load_policies(written)))
+    return tuple(sources)
+
+
+def store_sources(connection: Connection, sources: Sequence[PolicySource]) -> None:
+    """Make new versions of what has changed, and take back what a source has no more."""
+    current = _current(connection)
+    for source in sources:
+        wanted = {policy.id: safe_json.canonical(policy_to_dict(policy)) for policy in source.policies}
+        for policy_id, content in wanted.items():
+            if (source.name, content) != current.get(policy_id):
+                _add(connection, source.name, policy_id, content)
+        for policy_id, (name, _) in current.items():
+            if name == source.name and policy_id not in wanted:
+                _add(connection, source.name, policy_id, None)
+
+
+def generation(connection: Connection) -> int:
+    """Return a number that grows with every change of a policy."""
+    number: int = connection.execute(select(func.coalesce(func.max(policy_versions.c.number), 0))).scalar_one()
+    return number
+
+
+def policies_in_force(connection: Connection) -> tuple[Policy, ...]:
+    """Return all policies in their latest versions."""
+    documents = [json.loads(content) for _, content in _current(connection).values()]
+    return load_policies(documents) if documents else ()
+
+
+def _current(connection: Connection) -> Mapping[str, tuple[str, str]]:
+    """Return source and content of each policy that was not taken back."""
+    versions = policy_versions.c
+    latest = select(func.max(versions.number)).group_by(versions.policy_id)
+    query = select(versions.policy_id, versions.source, versions.content)
+    rows = connection.execute(query.where(versions.number.in_(latest), versions.content.is_not(None)))
+    return {policy_id: (source, content) for policy_id, source, content in rows}
+
+
+def _add(connection: Connection, source: str, policy_id: str, content: str | None) -> None:
+    row = {"policy_id": policy_id, "source": source, "content": content, "created_at": time_ns() // 1000}
+    connection.execute(insert(policy_versions).values(row))
+
+
+def _is_path(each: Any) -> bool:
+    return isinstance(each, (str, os.PathLike))
+
+
+def _is_list(each: Any) -> bool:
+    return isinstance(each, Sequence)

@@ -1,0 +1,77 @@
+"""Runs as the database keeps them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from attrs import asdict, frozen
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from handlebar._plumbing.clock import time_ns
+from handlebar.control.tables import runs
+from handlebar.core.plane import RunEndStatus, StartRequest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@frozen(kw_only=True)
+class RunView:
+    """
+    A run, as it is shown to people.
+
+    Attributes:
+        status: How it ended: `success`, `error`, `interrupted` or `timeout`; `active` until then.
+    """
+
+    agent_id: str
+    run_id: str
+    session_id: str | None
+    actor_id: str | None
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def start(connection: Connection, request: StartRequest) -> None:
+    """Note that a run has started; a second time changes nothing."""
+    actor = request.actor
+    row = insert_or(runs).values(
+        agent_id=request.agent_id,
+        id=request.run_id,
+        session_id=request.session_id,
+        actor_id=actor.external_id if actor else None,
+        actor=asdict(actor) if actor else None,
+        model=asdict(request.model) if request.model else None,
+        started_at=time_ns() // 1000,
+    )
+    connection.execute(row.on_conflict_do_nothing())
+
+
+def end(connection: Connection, agent_id: str, run_id: str, status: RunEndStatus) -> None:
+    """Note that a run has ended; the first status stays."""
+    this = (runs.c.agent_id == agent_id, runs.c.id == run_id, runs.c.status.is_(None))
+    connection.execute(update(runs).where(*this).values(status=status, ended_at=time_ns() // 1000))
+
+
+def latest(connection: Connection, limit: int) -> list[RunView]:
+    """Return the latest runs, newest first."""
+    query = select(runs).order_by(runs.c.started_at.desc()).limit(limit)
+    return [_view(row) for row in connection.execute(query)]
+
+
+def _view(row: Row[Any]) -> RunView:
+    return RunView(
+        agent_id=row.agent_id,
+        run_id=row.id,
+        session_id=row.session_id,
+        actor_id=row.actor_id,
+        status=row.status or "active",
+        started_at=_moment(row.started_at),
+        ended_at=None if row.ended_at is None else _moment(row.ended_at),
+    )
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

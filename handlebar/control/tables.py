@@ -1,0 +1,150 @@
+"""The tables of the control plane."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only where the type is exactly INTEGER.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text),
+    Column("description", Text),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False, comment="microseconds since 1970, as all times here"),
+)
+
+tools = Table(
+    "tools",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("description", Text),
+    Column("tags", JSON, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("session_id", Text),
+    Column("actor_id", Text),
+    Column("actor", JSON),
+    Column("model", JSON),
+    Column("status", Text, comment="null while the run is active"),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("runs_by_start", "started_at"),
+)
+
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("policy_id", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="the file, or the agent's config, that the policy came from"),
+    Column("content", Text, comment="the policy as JSON; null where it was taken back"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("policy_versions_by_policy", "policy_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+call_kinds = Table(
+    "call_kinds",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("agent_id", Text, nullable=False),
+    Column("tool_name", Text, nullable=False),
+    Column("tool_tags", Text, nullable=False, comment="a JSON list"),
+    UniqueConstraint("agent_id", "tool_name", "tool_tags"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("agent_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("actor_id", Text),
+    Column("kind_id", _Number, nullable=False),
+    Column("run_tags", JSON, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("calls_by_run", "agent_id", "run_id", "id"),
+    Index("calls_by_kind", "kind_id", "at"),
+    Index("calls_by_actor", "actor_id", "kind_id", "at"),
+)
+
+metric_samples = Table(
+    "metric_samples",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("agent_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("actor_id", Text),
+    Column("key", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("metric_samples_by_run", "agent_id", "run_id", "key"),
+    Index("metric_samples_by_key", "agent_id", "key", "at"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("agent_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("tool_name", Text, nullable=False),
+    Column("args", Text, nullable=False, comment="the arguments as JSON"),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False, comment="pending, approved or denied"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("agent_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ts", Text, nullable=False),
+    Column("body", Text, nullable=False, comment="the event as JSON"),
+    Column("hash", Text, nullable=False, comment="of the event before in this run, and of the body"),
+    Index("events_by_run", "agent_id", "run_id", "seq"),
+)
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("length", Integer, nullable=False),
+    Column("head", Text, nullable=False, comment="the hash of the run's last event"),
+)
