@@ -19,7 +19,7 @@ from handlebar.policy.asking_once import AskedOnce
 from handlebar.policy.facts import Call, Facts
 from handlebar.policy.indexing import RuleIndex
 from handlebar.policy.ruling import CompiledRule, Ruling, compiled_rule, effect_if_missing, is_in_shadow
-from handlebar.policy.selecting import selects_agent
+from handlebar.policy.selecting import any_selector_test, selects_agent
 
 
 @frozen(kw_only=True)
@@ -75,7 +75,9 @@ class Engine:
         self.rule_count = len(rules)
         self.metric_keys = frozenset(key for each in conditions for key in needs.metric_keys(each))
         self.needs_run_time = any(needs.asks_run_time(each) for each in conditions)
-        self._counted = frozenset(match for each in conditions for match in needs.calls_looked_back_for(each))
+        self._counts = any_selector_test(
+            selector for each in conditions for selector in needs.calls_looked_back_for(each)
+        )
         self._indexes = {phase: RuleIndex(_of_phase(rules, phase)) for phase in get_args(Phase)}
 
     def evaluate(self, call: Call, facts: Facts) -> Outcome:
@@ -98,7 +100,7 @@ class Engine:
 
     def remembers(self, tool_name: str, tool_tags: Sequence[str]) -> bool:
         """Whether such a call, once allowed, counts for some rule later."""
-        return any(match.matches(tool_name, tool_tags) for match in self._counted)
+        return self._counts(tool_name, tool_tags)
 
 
 def compile_policies(policies: Sequence[Policy], *, agent_slug: str, agent_tags: Sequence[str] = ()) -> Engine:

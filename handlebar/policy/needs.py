@@ -15,8 +15,8 @@ from handlebar.core.schema.rules import (
     RuleCondition,
     SequenceCondition,
     SignalCondition,
+    ToolSelector,
 )
-from handlebar.policy.selecting import ToolMatch
 
 
 def asks(condition: RuleCondition) -> bool:
@@ -45,13 +45,14 @@ def metric_keys(condition: RuleCondition) -> Iterator[str]:
             yield leaf.metric.key
 
 
-def calls_looked_back_for(condition: RuleCondition) -> Iterator[ToolMatch]:
+def calls_looked_back_for(condition: RuleCondition) -> Iterator[ToolSelector]:
     """Yield which calls *condition* counts, or looks for in the past."""
     for leaf in _leaves(condition):
         if isinstance(leaf, MaxCallsCondition):
-            yield ToolMatch(leaf.selector)
+            yield leaf.selector
         elif isinstance(leaf, SequenceCondition):
-            yield from map(ToolMatch, (*(leaf.must_have_called or ()), *(leaf.must_not_have_called or ())))
+            yield from leaf.must_have_called or ()
+            yield from leaf.must_not_have_called or ()
 
 
 def _leaves(condition: RuleCondition) -> Iterator[RuleCondition]:

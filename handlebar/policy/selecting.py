@@ -10,6 +10,7 @@ from handlebar.core.schema.rules import AgentSelector, ToolPattern, ToolSelector
 from handlebar.policy.comparing import glob_test
 
 TagsTest = Callable[[frozenset[str]], bool]
+ToolTest = Callable[[str, Sequence[str]], bool]
 
 
 @frozen
@@ -21,7 +22,7 @@ class ToolMatch:
     """
 
     selector: ToolSelector
-    _test: Callable[[str, Sequence[str]], bool] = field(init=False, eq=False, repr=False)
+    _test: ToolTest = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Compile the selector; a frozen value can only be completed this way."""
@@ -51,6 +52,18 @@ def tags_test(op: str, tags: Iterable[str] | None) -> TagsTest:
     if op == "allOf":
         return wanted.issubset
     return lambda own: not wanted.isdisjoint(own)
+
+
+def any_selector_test(selectors: Iterable[ToolSelector]) -> ToolTest:
+    """Return a test of a tool: one of *selectors* means it. Patterns of names are tried together, however many."""
+    named, tagged = set(), set()
+    for each in selectors:
+        if each.by == "toolName":
+            named.update(each.patterns)
+        else:
+            tagged.add(each)
+    tests = [_selector_test(each) for each in (ToolSelector("toolName", patterns=tuple(named)), *tagged)]
+    return lambda tool_name, tool_tags: any(test(tool_name, tool_tags) for test in tests)
 
 
 def selects_agent(selector: AgentSelector, *, slug: str, tags: Iterable[str]) -> bool:
@@ -83,7 +96,7 @@ def _anything(_: object) -> bool:
     return True
 
 
-def _selector_test(selector: ToolSelector) -> Callable[[str, Sequence[str]], bool]:
+def _selector_test(selector: ToolSelector) -> ToolTest:
     if selector.by == "toolName":
         named = name_test(selector.patterns)
         return lambda tool_name, tool_tags: named(tool_name.casefold())

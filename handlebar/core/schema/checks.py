@@ -98,12 +98,6 @@ def secret(instance: Any, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigError(where(instance, attribute), "(hidden)", "a str that is not empty")
 
 
-def require(kind: type, name: str, value: object) -> None:
-    """Check that the argument *name* is a *kind*."""
-    if not isinstance(value, kind):
-        raise ConfigError(name, value, f"a {kind.__name__}")
-
-
 def texts(instance: Any, attribute: Attribute[Any], value: Any) -> None:
     """Allow tuples of strings (run `tuple_of` over the input first)."""
     if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from attrs import Factory, frozen
 
@@ -15,21 +15,24 @@ class Sink:
 
     A client calls a sink of yours from a background thread, one batch at a time, in each process that uses the
     client. Whatever it raises is counted and logged, and reaches neither the agent nor other sinks. Lives as
-    long as its client.
+    long as its client. Its methods may be coroutine functions.
     """
 
-    def init(self) -> None:
+    def init(self) -> Awaitable[None] | None:
         """Get ready; called once in each process before the first batch."""
+        return None
 
-    def write_batch(self, agent_id: str, events: Sequence[AuditEvent]) -> None:
+    def write_batch(self, agent_id: str, events: Sequence[AuditEvent]) -> Awaitable[None] | None:
         """Take *events*, in order; they are immutable."""
         raise NotImplementedError(f"{type(self).__name__} has to define write_batch")
 
-    def drain(self) -> None:
+    def drain(self) -> Awaitable[None] | None:
         """Bring all that was written to where it belongs; called when a run ends."""
+        return None
 
-    def close(self) -> None:
+    def close(self) -> Awaitable[None] | None:
         """Let go of resources; called once, nothing is written afterwards."""
+        return None
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ from handlebar.core.plane import ControlPlane
 from handlebar.core.sinks.base import Sink
 from handlebar.core.sinks.config import ConsoleSinkConfig, HttpSinkConfig, JsonlSinkConfig
 from handlebar.core.sinks.console import create_console_sink
-from handlebar.core.sinks.http import create_http_sink, plane_sink
+from handlebar.core.sinks.http import http_sink, plane_sink
 from handlebar.core.sinks.jsonl import create_jsonl_sink
 
 AnySink = HttpSinkConfig | ConsoleSinkConfig | JsonlSinkConfig | Sink
@@ -31,7 +31,7 @@ def _built(configured: AnySink, plane: ControlPlane) -> Sink:
     if isinstance(configured, Sink):
         return configured
     if isinstance(configured, ConsoleSinkConfig):
-        return create_console_sink(configured)
+        return create_console_sink(configured.format)
     if isinstance(configured, JsonlSinkConfig):
-        return create_jsonl_sink(configured)
-    return plane_sink(plane, configured) if configured.endpoint is None else create_http_sink(configured)
+        return create_jsonl_sink(configured.path)
+    return plane_sink(plane, configured) if configured.endpoint is None else http_sink(configured)

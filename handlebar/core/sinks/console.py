@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from handlebar.core import wire
-from handlebar.core.schema import checks
 from handlebar.core.schema.events import AuditEvent
 from handlebar.core.sinks.base import Sink
 from handlebar.core.sinks.config import ConsoleSinkConfig
@@ -29,10 +28,14 @@ class ConsoleSink(Sink):
         sys.stdout.flush()
 
 
-def create_console_sink(config: ConsoleSinkConfig | None = None) -> QueuedSink:
-    """Return a sink that prints events."""
-    config = ConsoleSinkConfig() if config is None else config
-    checks.require(ConsoleSinkConfig, "config", config)
+def create_console_sink(format: Literal["json", "pretty"] = "json") -> QueuedSink:  # noqa: A002  # a documented name
+    """
+    Return a sink that prints events.
+
+    Raises:
+        ConfigError: *format* is neither `json` nor `pretty`.
+    """
+    config = ConsoleSinkConfig(format)
     return ThreadedSink(ConsoleSink(pretty=config.format == "pretty"), interval=_INTERVAL)
 
 

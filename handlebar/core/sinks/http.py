@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from handlebar._plumbing.counting import Tally
 from handlebar.core.plane import ControlPlane
-from handlebar.core.schema import checks
 from handlebar.core.sinks.config import HttpSinkConfig
 from handlebar.core.sinks.delivering import PlaneCourier
 from handlebar.core.sinks.queued import QueuedSink, QueueSettings
 from handlebar.errors import ConfigError
 
 
-def create_http_sink(config: HttpSinkConfig) -> QueuedSink:
+def create_http_sink(endpoint: str, api_key: str, **settings: Any) -> QueuedSink:
+    """
+    Return a sink that sends to *endpoint*.
+
+    Args:
+        endpoint: The base URL of a control plane.
+
+        api_key: The key to it.
+
+        settings: Every other field of `HttpSinkConfig`.
+
+    Raises:
+        ConfigError: One of them has a value that is not allowed.
+    """
+    return http_sink(HttpSinkConfig(endpoint, api_key, **settings))
+
+
+def http_sink(config: HttpSinkConfig) -> QueuedSink:
     """
     Return a sink that sends to the endpoint of *config*.
 
     Raises:
-        ConfigError: *config* names no endpoint, or no key.
+        ConfigError: *config* names no endpoint, or no key to it.
     """
-    checks.require(HttpSinkConfig, "config", config)
     if config.endpoint is None or config.api_key is None:
-        raise ConfigError("HttpSinkConfig.endpoint", config.endpoint, "an endpoint and an api_key")
+        missing = "endpoint" if config.endpoint is None else "api_key"
+        raise ConfigError(f"HttpSinkConfig.{missing}", None, "both an endpoint and an api_key, or neither")
     # requests is loaded by the first sink that needs it.
     from handlebar.core.api import HttpControlPlane
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from handlebar._plumbing import safe_json
 from handlebar.core import wire
-from handlebar.core.schema import checks
 from handlebar.core.schema.events import AuditEvent
 from handlebar.core.sinks.base import Sink
 from handlebar.core.sinks.config import JsonlSinkConfig
@@ -35,10 +34,14 @@ class JsonlSink(Sink):
             _write_all(file.fileno(), "".join(lines).encode())
 
 
-def create_jsonl_sink(config: JsonlSinkConfig) -> QueuedSink:
-    """Return a sink that appends events to the file of *config*."""
-    checks.require(JsonlSinkConfig, "config", config)
-    return ThreadedSink(JsonlSink(config.path))
+def create_jsonl_sink(path: str | os.PathLike[str]) -> QueuedSink:
+    """
+    Return a sink that appends events to the file at *path*.
+
+    Raises:
+        ConfigError: *path* is no path.
+    """
+    return ThreadedSink(JsonlSink(JsonlSinkConfig(path).path))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handlebar._plumbing import logs
+from handlebar._plumbing.awaiting import settle
 from handlebar._plumbing.batching import Pace
 from handlebar._plumbing.counting import Tally
 from handlebar._plumbing.time_limits import told
@@ -32,7 +33,7 @@ class SinkCourier:
         for agent_id, events in by_agent(items).items():
             try:
                 self._get_ready()
-                self._sink.write_batch(agent_id, events)
+                settle(self._sink.write_batch(agent_id, events))
             except Exception as error:  # a sink may be anybody's code
                 self._failed(error)
                 self._tally.drop("sink", len(events))
@@ -42,13 +43,13 @@ class SinkCourier:
     def close(self) -> None:
         """Close the sink."""
         try:
-            self._sink.close()
+            settle(self._sink.close())
         except Exception as error:  # as above
             self._failed(error)
 
     def _get_ready(self) -> None:
         if not self._ready:
-            self._sink.init()
+            settle(self._sink.init())
             self._ready = True
 
     def _failed(self, error: Exception) -> None:
@@ -70,4 +71,4 @@ class ThreadedSink(QueuedSink):
     def drain(self, timeout: float | None = None) -> None:
         """Wait as `QueuedSink` does, then let the sink do the same."""
         super().drain(timeout)
-        self._sink.drain()
+        settle(self._sink.drain())
