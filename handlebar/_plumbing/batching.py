@@ -17,6 +17,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 _LONGEST_HOLD = 0.1
 _CLOSING_NAP = 0.01
+_AT_THE_DOOR = frozenset({"reentry", "interrupted", "overflow"})  # no courier has seen what is dropped so
 
 Ticket = queue.SimpleQueue[None]
 """Where somebody waits who wants to know when all that was queued before is gone."""
@@ -283,7 +284,17 @@ class Batcher(Generic[T]):
         if reason is not None:
             self._tally.drop(reason, len(items))
             return
+        before = self._settled
         try:
             self._courier.deliver(items, self)
         except Exception as error:  # the thread must outlive a fault of ours
             logs.warn_once_a_minute(f"{self._name}:bug", "Delivering failed: %r", error)
+        finally:
+            # What a failed courier has not counted would be waited for until the end of time.
+            if (lost := len(items) - (self._settled - before)) > 0:
+                self._tally.drop("bug", lost)
+
+    @property
+    def _settled(self) -> int:
+        """How many the courier has counted; one thread at a time calls it, others lose at the door only."""
+        return self._tally.sent + sum(n for reason, n in self._tally.dropped.items() if reason not in _AT_THE_DOOR)

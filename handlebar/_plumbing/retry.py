@@ -49,7 +49,7 @@ def _seconds_until(date: str) -> float:
 
     try:
         moment = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

@@ -17,20 +17,26 @@ import math
 import numbers
 import sys
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import partial
 from pathlib import PurePath
 from types import MappingProxyType, MemberDescriptorType
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 MAX_DEPTH = 64
 CIRCULAR = "<circular>"
 UNREADABLE = "<unreadable>"
 
-dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+def _refuse(value: object) -> NoReturn:
+    """Refuse as the standard library does, but without asking *value* for its `__class__`."""
+    raise TypeError("not plain")
+
+
+dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse).encode
 """Compact JSON of a value that is plain already; raises for any other."""
 
 
@@ -41,7 +47,10 @@ def encode(value: object) -> str:
     Thread-safe. The text does not change when *value* does afterwards.
     """
     try:
-        text = dumps(value)
+        # In a list, because the encoder asks what stands alone for its `__class__`, and a lazy object runs its query.
+        text = dumps([value])[1:-1]
+        if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
+            return _encode_carefully(value)
         if text.isascii():
             return text
         text.encode()
@@ -65,6 +74,18 @@ def _encode_carefully(value: object) -> str:
         return dumps(plain(value))
     except Exception:  # the stack or the memory ran out: there is still an answer
         return dumps(UNREADABLE)
+
+
+def _is_deep(value: object) -> bool:
+    """Whether *value*, of JSON's own types, is nested too deep to keep its shape; whoever reads it has a stack, too."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [part for each in level for part in _parts(each) if isinstance(part, (dict, list, tuple))]
+    return bool(level)
+
+
+def _parts(value: Any) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _plain(value: object, *, depth: int, inside: tuple[int, ...]) -> Any:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Integer,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from handlebar._plumbing import safe_json
 from handlebar.control.tables import call_kinds, calls, metric_samples
@@ -34,25 +46,27 @@ class Caller:
 
 def past_calls(connection: Connection, caller: Caller) -> Sequence[PastCall]:
     """Return the run's allowed calls that were remembered, oldest first."""
-    query = (
-        select(call_kinds.c.tool_name, call_kinds.c.tool_tags)
-        .join(calls, calls.c.kind_id == call_kinds.c.id)
-        .where(calls.c.agent_id == caller.agent_id, calls.c.run_id == caller.run_id)
-        .order_by(calls.c.id)
-    )
-    return [PastCall(name, tuple(json.loads(tags))) for name, tags in connection.execute(query)]
+    past = connection.execute(_PAST, {"agent_id": caller.agent_id, "run_id": caller.run_id})
+    return [PastCall(name, tuple(json.loads(tags))) for name, tags in past]
 
 
 def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> int:
-    """Return how many remembered calls *query* asks for."""
+    """
+    Return how many remembered calls *query* asks for.
+
+    Raises:
+        UnavailableError: They are counted for an actor, and the run has none.
+    """
+    scope = _scope(caller, query.scope, query.window_seconds)
     kinds = _matching_kinds(connection, caller, query)
     if not kinds:
         return 0
-    counted = select(func.count()).select_from(calls).where(calls.c.kind_id.in_(kinds))
-    counted = counted.where(*_in_scope(calls, caller, query.scope, query.window_seconds))
-    for tag, value in query.run_tags.items():
-        counted = counted.where(calls.c.run_tags[tag].as_string() == value)
-    number: int = connection.execute(counted).scalar_one()
+    tags = tuple(sorted(query.run_tags))
+    statement = _count_statement(query.scope, query.window_seconds is not None, tags, query.enough is not None)
+    wanted = {f"tag_{place}": query.run_tags[tag] for place, tag in enumerate(tags)}
+    number: int = connection.execute(
+        statement, {**scope, **wanted, "kinds": kinds, "enough": query.enough}
+    ).scalar_one()
     return number
 
 
@@ -66,7 +80,7 @@ def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_t
         "run_tags": dict(caller.run_tags),
         "at": caller.at,
     }
-    connection.execute(insert(calls).values(row))
+    connection.execute(_INSERT_CALL, row)
 
 
 def metric(connection: Connection, caller: Caller, query: MetricQuery, present: float | None) -> float:
@@ -74,13 +88,11 @@ def metric(connection: Connection, caller: Caller, query: MetricQuery, present: 
     Return the aggregate that *query* asks for, the *present* call's value included.
 
     Raises:
-        UnavailableError: There is no value at all.
+        UnavailableError: There is no value at all, or it is an actor's, and the run has none.
     """
-    value = metric_samples.c.value
-    sums = select(func.count(), func.sum(value), func.max(value), func.min(value))
-    sums = sums.where(metric_samples.c.key == query.key)
-    sums = sums.where(*_in_scope(metric_samples, caller, query.scope, query.window_seconds))
-    count, total, largest, smallest = connection.execute(sums).one()
+    scope = _scope(caller, query.scope, query.window_seconds)
+    statement = _metric_statement(query.scope, query.window_seconds is not None)
+    count, total, largest, smallest = connection.execute(statement, {**scope, "key": query.key}).one()
     if present is not None:
         count, total = count + 1, (total or 0.0) + present
         largest = present if largest is None else max(largest, present)
@@ -100,42 +112,75 @@ def remember_metrics(connection: Connection, caller: Caller, metrics: Mapping[st
         connection.execute(insert(metric_samples), rows)
 
 
-def _in_scope(table: Table, caller: Caller, scope: str, window_seconds: float | None) -> list[ColumnElement[bool]]:
-    """
-    Return the conditions that keep to *scope* and window.
-
-    Raises:
-        UnavailableError: The scope is the actor's, and the run has none.
-    """
-    wanted = [table.c.agent_id == caller.agent_id]
-    if scope == "run":
-        wanted.append(table.c.run_id == caller.run_id)
-    if scope == "agent_user":
-        if caller.actor_id is None:
-            raise UnavailableError("The run has no actor to count for")
-        wanted.append(table.c.actor_id == caller.actor_id)
+def _scope(caller: Caller, scope: str, window_seconds: float | None) -> dict[str, Any]:
+    """Return the values that keep a statement to *scope* and window."""
+    if scope == "agent_user" and caller.actor_id is None:
+        raise UnavailableError("The run has no actor to count for")
+    values: dict[str, Any] = {"agent_id": caller.agent_id, "run_id": caller.run_id, "actor_id": caller.actor_id}
     if window_seconds is not None:
-        wanted.append(table.c.at > caller.at - int(window_seconds * _MICROSECONDS))
-    return wanted
+        values["since"] = caller.at - int(window_seconds * _MICROSECONDS)
+    return values
+
+
+# SQLAlchemy takes longer to build a statement than SQLite to answer it: each is built once.
+
+_KINDS = select(call_kinds.c.id, call_kinds.c.tool_name, call_kinds.c.tool_tags).where(
+    call_kinds.c.agent_id == bindparam("agent_id")
+)
+_KIND = select(call_kinds.c.id).where(
+    call_kinds.c.agent_id == bindparam("agent_id"),
+    call_kinds.c.tool_name == bindparam("tool_name"),
+    call_kinds.c.tool_tags == bindparam("tool_tags"),
+)
+_PAST = (
+    select(call_kinds.c.tool_name, call_kinds.c.tool_tags)
+    .join(calls, calls.c.kind_id == call_kinds.c.id)
+    .where(calls.c.agent_id == bindparam("agent_id"), calls.c.run_id == bindparam("run_id"))
+    .order_by(calls.c.id)
+)
+_INSERT_CALL = insert(calls)
+_INSERT_KIND = insert(call_kinds).returning(call_kinds.c.id)
+
+
+@cache
+def _count_statement(scope: str, windowed: bool, tags: tuple[str, ...], bounded: bool) -> Executable:
+    """Return what counts calls of some kinds; the cost is bounded by the limit, where there is one."""
+    counted = select(literal(1)).where(calls.c.kind_id.in_(bindparam("kinds", expanding=True)))
+    counted = counted.where(*_in_scope(calls, scope, windowed=windowed))
+    for place, tag in enumerate(tags):
+        counted = counted.where(calls.c.run_tags[tag].as_string() == bindparam(f"tag_{place}"))
+    if bounded:
+        counted = counted.limit(bindparam("enough", type_=Integer))
+    return select(func.count()).select_from(counted.subquery())
+
+
+@cache
+def _metric_statement(scope: str, windowed: bool) -> Executable:
+    """Return what aggregates the samples of a metric."""
+    value = metric_samples.c.value
+    aggregates = select(func.count(), func.sum(value), func.max(value), func.min(value))
+    wanted = (metric_samples.c.key == bindparam("key"), *_in_scope(metric_samples, scope, windowed=windowed))
+    return aggregates.where(*wanted)
+
+
+def _in_scope(table: Table, scope: str, *, windowed: bool) -> Iterator[ColumnElement[bool]]:
+    yield table.c.agent_id == bindparam("agent_id")
+    if scope == "run":
+        yield table.c.run_id == bindparam("run_id")
+    if scope == "agent_user":
+        yield table.c.actor_id == bindparam("actor_id")
+    if windowed:
+        yield table.c.at > bindparam("since")
 
 
 def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -> list[int]:
     """Return the kinds of calls that count; there are few kinds, however many calls there are."""
-    kinds = connection.execute(_kinds_of(caller.agent_id))
+    kinds = connection.execute(_KINDS, {"agent_id": caller.agent_id})
     return [kind.id for kind in kinds if query.calls.matches(kind.tool_name, tuple(json.loads(kind.tool_tags)))]
-
-
-def _kinds_of(agent_id: str) -> Select[Any]:
-    return select(call_kinds.c.id, call_kinds.c.tool_name, call_kinds.c.tool_tags).where(
-        call_kinds.c.agent_id == agent_id
-    )
 
 
 def _kind_id(connection: Connection, agent_id: str, tool_name: str, tool_tags: Iterable[str]) -> int:
     tags = safe_json.encode(sorted(set(tool_tags)))
-    known = _kinds_of(agent_id).where(call_kinds.c.tool_name == tool_name, call_kinds.c.tool_tags == tags)
-    number: int | None = connection.execute(known).scalar()
-    if number is None:
-        kind = {"agent_id": agent_id, "tool_name": tool_name, "tool_tags": tags}
-        number = connection.execute(insert(call_kinds).values(kind).returning(call_kinds.c.id)).scalar_one()
-    return number
+    kind = {"agent_id": agent_id, "tool_name": tool_name, "tool_tags": tags}
+    number: int | None = connection.execute(_KIND, kind).scalar()
+    return connection.execute(_INSERT_KIND, kind).scalar_one() if number is None else number

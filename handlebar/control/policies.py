@@ -18,6 +18,9 @@ from handlebar.core.schema.rules import Policy
 from handlebar.policy.loading import load_policies
 from handlebar.policy.writing import policy_to_dict
 
+GENERATION = "SELECT coalesce(max(number), 0) FROM policy_versions"
+"""Asks for a number that grows with every change of a policy."""
+
 
 @frozen
 class PolicySource:
@@ -68,12 +71,6 @@ def store_sources(connection: Connection, sources: Sequence[PolicySource]) -> No
         for policy_id, (name, _) in current.items():
             if name == source.name and policy_id not in wanted:
                 _add(connection, source.name, policy_id, None)
-
-
-def generation(connection: Connection) -> int:
-    """Return a number that grows with every change of a policy."""
-    number: int = connection.execute(select(func.coalesce(func.max(policy_versions.c.number), 0))).scalar_one()
-    return number
 
 
 def policies_in_force(connection: Connection) -> tuple[Policy, ...]:

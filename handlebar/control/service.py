@@ -38,9 +38,8 @@ _OF_ARGUMENTS = frozenset({Kind.BYTES_IN.value, Kind.RECORDS_IN.value})
 
 @frozen
 class _InForce:
-    """The policies as this process knows them, and when it looked; engines are compiled on first use."""
+    """The policies of one generation; engines are compiled on first use."""
 
-    change_number: int
     generation: int
     policies: tuple[Policy, ...]
     engines: dict[str, Engine] = field(factory=dict)
@@ -164,21 +163,15 @@ class EmbeddedControlPlane:
         return engine
 
     def _in_force(self, deadline: Deadline) -> _InForce:
-        """Return the policies in force, read again where another process has changed them."""
+        """Return the policies in force, read again where somebody has changed them."""
         process = self._process.get()
-        change_number = self._database.change_number(deadline)
-        known = process.in_force
-        if known is not None and known.change_number == change_number:
-            return known
         self._load_sources(process, deadline)
-        with self._database.read(deadline) as connection:
-            generation = policies.generation(connection)
-            if known is not None and known.generation == generation:
-                fresh = _InForce(change_number, generation, known.policies, known.engines)
-            else:
-                fresh = _InForce(change_number, generation, policies.policies_in_force(connection))
-        process.in_force = fresh
-        return fresh
+        generation = self._database.quick_number(policies.GENERATION, deadline)
+        known = process.in_force
+        if known is None or known.generation != generation:
+            with self._database.read(deadline) as connection:
+                process.in_force = known = _InForce(generation, policies.policies_in_force(connection))
+        return known
 
     def _load_sources(self, process: _Process, deadline: Deadline) -> None:
         """Put the config's policies in force, once in each process."""

@@ -152,16 +152,15 @@ def decode_decision(body: bytes) -> Decision:
 def decision_from_dict(wire: Mapping[str, Any]) -> Decision:
     """Return the decision that *wire* describes; raises what comes of it where it describes none."""
     cause = wire["cause"]
-    rules = wire.get("evaluatedRules") or ()
     return Decision(
         wire["verdict"],
         wire["control"],
         _CAUSES[cause["kind"]](cause),
         _text(wire, "message"),
-        tuple([_rule_eval(rule) for rule in rules]) if rules else (),
+        tuple([_rule_eval(rule) for rule in _list(wire, "evaluatedRules")]),
         _text_or_none(wire, "finalRuleId"),
         _text_or_none(wire, "guidance"),
-        tuple(_shadow_effect(effect) for effect in wire.get("shadow") or ()),
+        tuple(_shadow_effect(effect) for effect in _list(wire, "shadow")),
     )
 
 
@@ -231,6 +230,13 @@ def _rule_eval(rule: Mapping[str, Any]) -> RuleEval:
 
 def _shadow_effect(effect: Mapping[str, Any]) -> ShadowEffect:
     return ShadowEffect(_text(effect, "ruleId"), _text(effect, "effect"), _text(effect, "message"))
+
+
+def _list(wire: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = wire.get(key)
+    if not isinstance(value, (list, tuple, type(None))):
+        raise TypeError(key)
+    return value or ()
 
 
 def _text(wire: Mapping[str, Any], key: str) -> str:

@@ -29,7 +29,7 @@ class AskedOnce:
 
     def count_calls(self, query: CountQuery) -> int:
         """Ask for the number of allowed calls."""
-        question = (query.scope, query.calls, query.window_seconds, tuple(sorted(query.run_tags.items())))
+        question = (query.scope, query.calls, query.window_seconds, tuple(sorted(query.run_tags.items())), query.enough)
         count: int = self._once(question, lambda: self._facts.count_calls(query))
         return count
 

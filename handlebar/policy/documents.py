@@ -10,7 +10,7 @@ from attrs import Factory, frozen
 MAX_DEPTH = 64
 """How deep the values of a document may lie in each other."""
 
-MAX_NODES = 100_000
+MAX_NODES = 300_000
 """How many values a document may hold, each use of a YAML alias counted anew."""
 
 Steps = tuple[Union[str, int], ...]

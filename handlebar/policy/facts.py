@@ -75,12 +75,15 @@ class CountQuery:
         window_seconds: How far back; None for all time.
 
         run_tags: Only runs that bear these tags count.
+
+        enough: Whoever counts may stop at this number.
     """
 
     scope: str
     calls: CallMatch
     window_seconds: float | None = None
     run_tags: Mapping[str, str] = Factory(dict)
+    enough: int | None = None
 
 
 @frozen(kw_only=True)

@@ -38,6 +38,7 @@ def count_test(condition: MaxCallsCondition) -> Test:
         calls=ToolMatch(condition.selector),
         window_seconds=condition.window_seconds,
         run_tags=condition.tag_filter or {},
+        enough=condition.max,
     )
     return asking(lambda call, facts: facts.count_calls(query) >= condition.max)
 

@@ -1,0 +1,60 @@
+"""What the agent's thread pays for an event, and what importing costs."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from handlebar.core.plane import EncodedEvent
+from handlebar.core.schema.events import ErrorData, ErrorEvent
+from handlebar.core.sinks.delivering import PlaneCourier
+from handlebar.core.sinks.queued import QueuedSink, QueueSettings
+from tests.benchmarks.peers import PEER
+from tests.benchmarks.timing import arm, medians, table
+
+_IMPORT = "import time; t = time.perf_counter(); import handlebar.core{}; print((time.perf_counter() - t) * 1e3)"
+_MEMORY = (
+    "import resource as r; a = r.getrusage(r.RUSAGE_SELF).ru_maxrss; import handlebar.core{}; "
+    "print((r.getrusage(r.RUSAGE_SELF).ru_maxrss - a) / 1024)"
+)
+_ALL_OF_OURS = "; from handlebar.core import HandlebarClient, HandlebarClientConfig"
+
+
+def report(peer_python: Path | None) -> str:
+    """Measure, and return the tables."""
+    return f"{_events()}\n\n{_imports(peer_python)}"
+
+
+def _events() -> str:
+    def record(agent_id: str, batch_id: str, events: tuple[EncodedEvent, ...], *, budget: float) -> None:
+        """Take them."""
+
+    sink = QueuedSink(
+        lambda tally: PlaneCourier(record, tally, room=50, close=lambda: None), QueueSettings(name="bench")
+    )
+    event = ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench"))
+    figures = medians({"an event queued": arm(lambda: sink.put(("agent-1", event)))}, calls=2_000)
+    sink.close()
+    return table("What the agent's thread pays", figures, base="an event queued")
+
+
+def _imports(peer_python: Path | None) -> str:
+    pythons = {"handlebar": ([sys.executable], _ALL_OF_OURS)}
+    if peer_python is not None:
+        # Isolated: it must not find our package, which has the same name.
+        pythons[PEER] = ([str(peer_python), "-I"], "")
+    times = {name: _median_of(python, _IMPORT.format(what)) for name, (python, what) in pythons.items()}
+    sizes = {name: _median_of(python, _MEMORY.format(what)) for name, (python, what) in pythons.items()}
+    return "\n\n".join(
+        (
+            table("Importing, client class included", times, unit="ms", base="handlebar"),
+            table("Memory for it", sizes, unit="MiB", base="handlebar"),
+        )
+    )
+
+
+def _median_of(python: list[str], code: str) -> float:
+    runs = [subprocess.run([*python, "-c", code], check=True, capture_output=True, text=True) for _ in range(7)]
+    return statistics.median(float(run.stdout) for run in runs)
