@@ -1,0 +1,1 @@
+"""The parts of the refund desk: shop, tools, planners, agent, summary."""
