@@ -11,11 +11,10 @@ from tests.support import clients
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees a key or an endpoint of the machine that it runs on."""
     for name in ("HANDLEBAR_API_KEY", "HANDLEBAR_API_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 @pytest.fixture(autouse=True)

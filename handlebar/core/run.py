@@ -161,7 +161,12 @@ class Run:
             messages: The new messages of this call, in order.
 
             meta: Taken for compatibility; nothing is done with it.
+
+        Raises:
+            ConfigError: *messages* is no list of LLMMessage objects, or of dicts with role and content.
         """
+        if isinstance(messages, (str, Mapping)) or not isinstance(messages, Sequence):
+            raise ConfigError("messages", f"(a {type(messages).__name__})", "a list of LLMMessage objects")
         if self._over():
             return messages
         return self._parts.traffic.to_model(messages, step_index=self.current_step_index)
@@ -171,7 +176,12 @@ class Run:
         Record what came from the model, and return it as the redactors have left it, with `output_text` filled in.
 
         Token counts, where *response* has any, go to the control plane with the next tool call.
+
+        Raises:
+            ConfigError: *response* is no LLMResponse.
         """
+        if not isinstance(response, LLMResponse):
+            raise ConfigError("response", f"(a {type(response).__name__})", "an LLMResponse")
         if self._over():
             return response
         if response.usage is not None:

@@ -326,6 +326,18 @@ class TestModes:
 class TestModelHooks:
     """before_llm and after_llm."""
 
+    @pytest.mark.parametrize("bad", ["hello", {"role": "user", "content": "hello"}, None, 3])
+    def test_what_is_no_list_of_messages_is_refused(self, start: Start, bad: Any) -> None:
+        """The error says what is allowed, and does not repeat what was said."""
+        with pytest.raises(ConfigError, match="a list of LLMMessage objects") as refused:
+            start().before_llm_sync(bad)
+        assert "hello" not in str(refused.value)
+
+    def test_what_is_no_response_is_refused(self, start: Start) -> None:
+        """A model client's own object has to be translated first."""
+        with pytest.raises(ConfigError, match="an LLMResponse"):
+            start().after_llm_sync("hello")  # type: ignore[arg-type]  # what is tested
+
     def test_each_message_is_recorded(self, plane: ScriptedPlane, start: Start) -> None:
         """One event a message, its kind by its role, structured content as JSON."""
         run = start()

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, Union
 from urllib.parse import urlsplit
 
@@ -50,7 +50,8 @@ Content = Union[bytes, dict[str, Any]]
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
     """Return the status line and *headers*, with the empty line that ends them."""
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    reason = responses.get(status, "Unknown")
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
