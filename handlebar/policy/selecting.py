@@ -56,7 +56,8 @@ def tags_test(op: str, tags: Iterable[str] | None) -> TagsTest:
 
 def any_selector_test(selectors: Iterable[ToolSelector]) -> ToolTest:
     """Return a test of a tool: one of *selectors* means it. Patterns of names are tried together, however many."""
-    named, tagged = set(), set()
+    named: set[str] = set()
+    tagged: set[ToolSelector] = set()
     for each in selectors:
         if each.by == "toolName":
             named.update(each.patterns)

@@ -142,6 +142,13 @@ class TestSeverity:
         assert outcome.final_rule is not None
         assert "c" == outcome.final_rule.id
 
+    def test_order_of_all_selectors(self) -> None:
+        """The order is the same whether rules name the tool, match its name or look at its tags."""
+        patterns = (("*",), ("refund",), None, ("refund", "other"), ("r*",), ("REFUND",))
+        rules = [rule_of(f"r{place}", tool=ToolPattern(name=name)) for place, name in enumerate(patterns)]
+
+        assert [rule.id for rule in rules] == evaluated_ids(engine_of(*rules).evaluate(call_of(), NO_FACTS))
+
     def test_nothing_met(self) -> None:
         """A call that no selector meets is allowed by no rule."""
         engine = engine_of(rule_of(tool=ToolPattern(name=("other",))))
@@ -288,6 +295,9 @@ class TestAsking:
             MaxCallsCondition(selector=other, max=1),
             MaxCallsCondition(selector=REFUNDS, max=1, tag_filter={"env": "prod"}),
             MaxCallsCondition(selector=REFUNDS, max=1, window_seconds=5),
+            MaxCallsCondition(selector=REFUNDS, max=1, window_seconds=6),
+            MaxCallsCondition(selector=REFUNDS, max=1, window_seconds=6, per="agent_user"),
+            MaxCallsCondition(selector=REFUNDS, max=2, window_seconds=6),
             RISK,
             SignalCondition(key="risk", args={"it": asked}, op="eq", value="high"),
             CustomCondition(name="risk"),

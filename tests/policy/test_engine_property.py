@@ -59,6 +59,11 @@ def means(selector: ToolSelector, name: str, tags: Sequence[str]) -> bool:
     return tagged(tags, selector.op, selector.tags)
 
 
+def was_called(selector: ToolSelector, past: Sequence[PastCall]) -> bool:
+    """Whether some past call is one that *selector* means."""
+    return any(means(selector, each.tool_name, each.tool_tags) for each in past)
+
+
 def strings(value: Any) -> list[str]:
     """Return all texts in *value*."""
     if isinstance(value, str):
@@ -166,10 +171,8 @@ def holds(condition: Any, call: Call, facts: StatedFacts) -> bool:
             return COMPARE[condition.op](spent, condition.ms)
         case schema.SequenceCondition():
             past = known(facts.past)
-            seen = [lambda entry, each=each: means(entry, each.tool_name, each.tool_tags) for each in past]
-            return any(not any(saw(entry) for saw in seen) for entry in condition.must_have_called or ()) or any(
-                any(saw(entry) for saw in seen) for entry in condition.must_not_have_called or ()
-            )
+            missed = any(not was_called(entry, past) for entry in condition.must_have_called or ())
+            return missed or any(was_called(entry, past) for entry in condition.must_not_have_called or ())
         case schema.MaxCallsCondition(per=None, window_seconds=None):
             return int(known(facts.counts.get("run"))) >= condition.max
         case schema.MaxCallsCondition():
@@ -264,7 +267,7 @@ def as_read(outcome: Outcome) -> Any:
 
 
 NAMES = ("refund", "Refund_all", "search", "a.b", "x")
-GLOBS = ("refund", "REFUND*", "*a*", "*", "search", "*.b", "a*b", "nothing")
+GLOBS = ("refund", "REFUND*", "*a*", "*", "*", "search", "*.b", "a*b", "nothing")
 TAGS = ("pay", "PAY", "web", "Write")
 TEXTS = ("gold", "Gold", "refund", "", "0")
 NUMBERS = (0, 1, 1.5, 3)
@@ -380,19 +383,29 @@ def joining(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+def seldom(some: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return None mostly, so that enough rules meet a call."""
+    return st.one_of(st.none(), st.none(), st.none(), some)
+
+
 conditions = st.recursive(leaves, joining, max_leaves=5)
-phases = st.sampled_from(("tool.before", "tool.after"))
+phases = st.sampled_from(("tool.before", "tool.before", "tool.before", "tool.after"))
 rules = st.builds(
     Rule,
     id=st.uuids().map(str),
     policy_id=st.just("p"),
     name=st.just("rule"),
-    enabled=st.sampled_from((True, True, False)),
+    enabled=st.sampled_from((True,) * 7 + (False,)),
     priority=st.integers(-1, 1),
     selector=st.builds(
         RuleSelector,
         phase=phases,
-        tool=st.builds(ToolPattern, name=st.none() | globs, tags_any=st.none() | tags, tags_all=st.none() | tags),
+        tool=st.builds(
+            ToolPattern,
+            name=st.none() | globs | names.map(lambda name: (name,)),
+            tags_any=seldom(tags),
+            tags_all=seldom(tags),
+        ),
     ),
     condition=conditions,
     effect=st.builds(RuleEffect, type=effects),
@@ -405,14 +418,14 @@ policies = st.builds(
     name=st.just("policy"),
     agent_selector=st.builds(
         schema.AgentSelector,
-        any_of_slugs=st.sampled_from((None, None, ("DESK",), ("other",))),
-        any_of_tags=st.sampled_from((None, None, ("Prod", "eu"))),
-        all_of_tags=st.sampled_from((None, None, ("prod", "eu"))),
+        any_of_slugs=st.sampled_from((None, None, ("DESK",), ("desk", "x"), ("other",))),
+        any_of_tags=seldom(st.just(("Prod", "eu"))),
+        all_of_tags=seldom(st.just(("prod", "eu"))),
     ),
-    enabled=st.sampled_from((True, True, True, False)),
+    enabled=st.sampled_from((True,) * 7 + (False,)),
     mode=st.sampled_from(("enforce", "enforce", "shadow")),
     on_missing_default=maybe_effect,
-    rules=st.lists(rules, min_size=1, max_size=6).map(tuple),
+    rules=st.lists(rules, min_size=2, max_size=6).map(tuple),
 )
 values = st.sampled_from((*TEXTS, *NUMBERS, True, False, None))
 calls = st.builds(
@@ -454,7 +467,7 @@ facts = st.builds(
     signals=st.dictionaries(st.sampled_from(("risk", "score")), numbers | texts),
     customs=st.dictionaries(st.sampled_from(("one", "two")), st.booleans()),
 )
-several_policies = st.lists(policies, max_size=3)
+several_policies = st.lists(policies, min_size=1, max_size=3)
 
 
 def engine_for(call: Call, policies: Sequence[Policy]) -> Engine:
@@ -463,7 +476,7 @@ def engine_for(call: Call, policies: Sequence[Policy]) -> Engine:
 
 
 class TestEngine:
-    @settings(deadline=None, max_examples=400)
+    @settings(deadline=None, max_examples=300)
     @given(several_policies, calls, facts)
     def test_is_the_spec(self, policies: list[Policy], call: Call, facts: StatedFacts) -> None:
         """The compiled and indexed engine says what the rules say when they are read one by one."""
@@ -473,7 +486,7 @@ class TestEngine:
         assert expected == as_read(engine.evaluate(call, facts))
         assert expected == as_read(engine.evaluate(call, facts))
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=100)
     @given(several_policies, st.lists(calls, min_size=2, max_size=5), facts)
     def test_keeps_no_state(self, policies: list[Policy], calls: list[Call], facts: StatedFacts) -> None:
         """What an engine says of a call does not depend on the calls that it saw before."""
@@ -484,7 +497,7 @@ class TestEngine:
         assert first == [engine_for(call, policies).evaluate(call, facts) for call in calls]
         assert first == [engine.evaluate(call, facts) for call in calls]
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=100)
     @given(several_policies, rules, calls, facts)
     def test_another_block_never_allows(
         self, policies: list[Policy], rule: Rule, call: Call, facts: StatedFacts
@@ -497,7 +510,7 @@ class TestEngine:
 
         assert RANK.index(before) <= RANK.index(after)
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=100)
     @given(several_policies, calls, facts)
     def test_order_of_writing(self, policies: list[Policy], call: Call, facts: StatedFacts) -> None:
         """The order in which policies and rules are written changes neither outcome nor version."""
@@ -507,7 +520,7 @@ class TestEngine:
         assert one.version == other.version
         assert one.evaluate(call, facts) == other.evaluate(call, facts)
 
-    @settings(deadline=None, max_examples=250)
+    @settings(deadline=None, max_examples=100)
     @given(several_policies, calls, facts)
     def test_what_is_announced(self, policies: list[Policy], call: Call, facts: StatedFacts) -> None:
         """Nothing is asked that was not announced, and nothing twice."""
@@ -521,7 +534,7 @@ class TestEngine:
         assert keys <= engine.metric_keys
         assert len(facts.asked) == len({repr(question) for question in facts.asked})
 
-    @settings(deadline=None, max_examples=250)
+    @settings(deadline=None, max_examples=100)
     @given(several_policies, calls, facts, names, st.lists(st.sampled_from(TAGS), max_size=2))
     def test_what_is_not_remembered(
         self, policies: list[Policy], call: Call, facts: StatedFacts, name: str, tags: list[str]
@@ -529,9 +542,10 @@ class TestEngine:
         """A call that need not be remembered changes no later outcome, whether it is in the past or not."""
         engine = engine_for(call, policies)
         past = facts.past or ()
-        with_it = evolve(facts, past=(*past, PastCall(name, tuple(tags))))
-        same = engine.evaluate(call, evolve(facts, past=past)) == engine.evaluate(call, with_it)
+        without = evolve(facts, past=past, asked=[])
+        with_it = evolve(facts, past=(*past, PastCall(name, tuple(tags))), asked=[])
+        same = engine.evaluate(call, without) == engine.evaluate(call, with_it)
+        counted = [question[1].calls for question in without.asked if question[0] == "count_calls"]
+        counts = any(calls.matches(name, tags) for calls in counted)
 
-        assert same or engine.remembers(name, tags)
-        counted = [question[1].calls for question in facts.asked if question[0] == "count_calls"]
-        assert engine.remembers(name, tags) or not any(calls.matches(name, tags) for calls in counted)
+        assert engine.remembers(name, tags) or (same and not counts)
