@@ -10,6 +10,7 @@ __path__ = extend_path(__path__, __name__)
 _HOMES = {
     "Actor": "handlebar.core.schema.agents",
     "AgentDescriptor": "handlebar.core.schema.agents",
+    "ApprovalPendingError": "handlebar.errors",
     "BadAnswerError": "handlebar.errors",
     "ConfigError": "handlebar.errors",
     "ConsoleSinkConfig": "handlebar.core.sinks.config",

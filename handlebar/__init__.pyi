@@ -21,6 +21,7 @@ from handlebar.core.sinks.config import ConsoleSinkConfig as ConsoleSinkConfig
 from handlebar.core.sinks.config import HttpSinkConfig as HttpSinkConfig
 from handlebar.core.sinks.config import JsonlSinkConfig as JsonlSinkConfig
 from handlebar.core.tools import tool as tool
+from handlebar.errors import ApprovalPendingError as ApprovalPendingError
 from handlebar.errors import BadAnswerError as BadAnswerError
 from handlebar.errors import ConfigError as ConfigError
 from handlebar.errors import ControlPlaneError as ControlPlaneError
@@ -36,6 +37,7 @@ from handlebar.errors import UnreachableError as UnreachableError
 __all__ = [
     "Actor",
     "AgentDescriptor",
+    "ApprovalPendingError",
     "BadAnswerError",
     "ConfigError",
     "ConsoleSinkConfig",

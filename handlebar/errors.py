@@ -8,6 +8,7 @@ HandlebarError
 ├── NoCurrentRunError
 ├── ToolBlockedError
 ├── RunTerminatedError
+├── ApprovalPendingError
 └── ControlPlaneError
     ├── UnreachableError
     ├── RefusedError
@@ -82,6 +83,9 @@ class ToolBlockedError(HandlebarError):
         super().__init__(decision.message)
         self.decision = decision
 
+    def __reduce__(self) -> tuple[type[HandlebarError], tuple[Decision]]:
+        return type(self), (self.decision,)
+
 
 class RunTerminatedError(HandlebarError):
     """
@@ -94,6 +98,32 @@ class RunTerminatedError(HandlebarError):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision.message)
         self.decision = decision
+
+    def __reduce__(self) -> tuple[type[HandlebarError], tuple[Decision]]:
+        return type(self), (self.decision,)
+
+
+class ApprovalPendingError(HandlebarError):
+    """
+    A person has to approve a tool call before it can be made; the run is parked until then.
+
+    Attributes:
+        decision: The decision that asks.
+
+        approval_id: The question to the person.
+
+        resume_token: What `client.resume_run(token)` takes, in any process, to go on with the run. It names the
+            run and whom it acts for, and is no secret key.
+    """
+
+    def __init__(self, decision: Decision, approval_id: str, resume_token: str) -> None:
+        super().__init__(f"{decision.message} (approval {approval_id})")
+        self.decision = decision
+        self.approval_id = approval_id
+        self.resume_token = resume_token
+
+    def __reduce__(self) -> tuple[type[HandlebarError], tuple[Decision, str, str]]:
+        return type(self), (self.decision, self.approval_id, self.resume_token)
 
 
 class ControlPlaneError(HandlebarError):

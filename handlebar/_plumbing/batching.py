@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
@@ -122,10 +122,11 @@ class Batcher(Generic[T]):
             return True
         if threading.get_ident() == self._worker:
             return False
-        if self._working.acquire(blocking=False) and not self._start():
-            return self._work_here(timeout)
+        # First the ticket: either the thread finds it, or it has given *_working* back before we ask for that.
         ticket = Ticket()
         self._bell.put(ticket)
+        if self._working.acquire(blocking=False) and not self._start():
+            return self._work_here(timeout)
         with suppress(queue.Empty):
             ticket.get(timeout=timeout)
             return True
@@ -170,13 +171,17 @@ class Batcher(Generic[T]):
 
     def _drop_oldest(self) -> None:
         with suppress(queue.Empty):  # the thread was faster
-            if self._queue.get_nowait():
-                self._tally.drop("overflow")
+            self._discard(self._queue.get_nowait(), "overflow")
+
+    def _discard(self, parcel: list[T], reason: str) -> None:
+        """Drop what is in *parcel*; whoever has taken it out before has counted it."""
+        with suppress(IndexError):
+            parcel.pop()
+            self._tally.drop(reason)
 
     def _interrupted(self, parcel: list[T]) -> None:
         """Clean up after a signal handler that raised while we were in the queue's code."""
-        parcel.clear()
-        self._tally.drop("interrupted")
+        self._discard(parcel, "interrupted")
         # An exception between `acquire` and the `with` block leaves the lock held for ever. What nobody gives
         # back in this time was left by us; gevent's queue has no such lock.
         mutex = getattr(self._queue, "mutex", None)
@@ -201,19 +206,21 @@ class Batcher(Generic[T]):
     def _work(self) -> None:
         self._worker = threading.get_ident()
         try:
-            while self._limit is None or self._tally.waiting:
+            while self._limit is None or self._queue.qsize():
                 self._listen(self._nap())
                 self._deliver_waiting()
         finally:
             self._leave()
 
     def _leave(self) -> None:
-        self._worker = None
+        self._listen(0.0)
+        tickets, self._tickets, self._worker = self._tickets, [], None
+        self._answer(tickets)
         with suppress(RuntimeError):  # an interrupted `_start` has given it back already
             self._working.release()
-        self._answer(self._tickets)
-        # Somebody may have put an item just before, and have seen us work.
-        if self._limit is not None and self._tally.waiting and self._working.acquire(blocking=False):
+        # Somebody may have rung, or put an item, just before, and have seen us work.
+        late = not self._bell.empty() or (self._limit is not None and self._queue.qsize())
+        if late and self._working.acquire(blocking=False):
             self._start()
 
     def _work_here(self, timeout: float) -> bool:
@@ -252,10 +259,10 @@ class Batcher(Generic[T]):
         """Deliver what is here now, then answer those who had come before."""
         tickets, self._tickets = self._tickets, []
         try:
-            left = self._tally.waiting
+            left = self._queue.qsize()
             while left > 0 and (parcels := self._take(left)):
                 left -= len(parcels)
-                self._deliver([item for parcel in parcels for item in parcel])
+                self._deliver(list(_opened(parcels)))
         finally:
             self._answer(tickets)
 
@@ -298,3 +305,10 @@ class Batcher(Generic[T]):
     def _settled(self) -> int:
         """How many the courier has counted; one thread at a time calls it, others lose at the door only."""
         return self._tally.sent + sum(n for reason, n in self._tally.dropped.items() if reason not in _AT_THE_DOOR)
+
+
+def _opened(parcels: Iterable[list[T]]) -> Iterator[T]:
+    """Take the items out; a parcel may have been emptied by whoever was interrupted when putting it."""
+    for parcel in parcels:
+        with suppress(IndexError):
+            yield parcel.pop()

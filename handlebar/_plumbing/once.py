@@ -22,6 +22,11 @@ class Once(Generic[T]):
         mine = (object(), value)
         return self._kept.setdefault("first", mine) is mine
 
+    def release(self, value: T) -> bool:
+        """Keep nothing any more, if what is kept is *value*; tell whether it was."""
+        kept = self._kept.get("first")
+        return kept is not None and kept[1] is value and self._kept.pop("first", None) is kept
+
     @property
     def value(self) -> T | None:
         """The value that is kept."""

@@ -3,6 +3,8 @@
 from handlebar._plumbing.doors import lazy_door
 
 _HOMES = {
+    "ApprovalAnswer": "handlebar.control.approvals",
+    "ApprovalRecord": "handlebar.control.approvals",
     "ChainReport": "handlebar.control.audit",
     "EmbeddedControlPlane": "handlebar.control.service",
     "RunView": "handlebar.control.runs",

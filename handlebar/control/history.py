@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 from attrs import frozen
 from sqlalchemy import (
@@ -61,9 +62,10 @@ def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> in
     kinds = _matching_kinds(connection, caller, query)
     if not kinds:
         return 0
-    tags = tuple(sorted(query.run_tags))
+    filtered = _quoted(query.run_tags)
+    tags = tuple(sorted(filtered))
     statement = _count_statement(query.scope, query.window_seconds is not None, tags, query.enough is not None)
-    wanted = {f"tag_{place}": query.run_tags[tag] for place, tag in enumerate(tags)}
+    wanted = {f"tag_{place}": filtered[tag] for place, tag in enumerate(tags)}
     number: int = connection.execute(
         statement, {**scope, **wanted, "kinds": kinds, "enough": query.enough}
     ).scalar_one()
@@ -77,7 +79,7 @@ def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_t
         "run_id": caller.run_id,
         "actor_id": caller.actor_id,
         "kind_id": _kind_id(connection, caller.agent_id, tool_name, tool_tags),
-        "run_tags": dict(caller.run_tags),
+        "run_tags": _quoted(caller.run_tags),
         "at": caller.at,
     }
     connection.execute(_INSERT_CALL, row)
@@ -171,6 +173,11 @@ def _in_scope(table: Table, scope: str, *, windowed: bool) -> Iterator[ColumnEle
         yield table.c.actor_id == bindparam("actor_id")
     if windowed:
         yield table.c.at > bindparam("since")
+
+
+def _quoted(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return *tags* in letters that JSON does not escape: SQLite does not find a key that is."""
+    return {quote(name, "", errors="surrogatepass"): quote(tags[name], "", errors="surrogatepass") for name in tags}
 
 
 def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -> list[int]:

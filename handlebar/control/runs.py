@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from attrs import asdict, frozen
@@ -10,10 +10,9 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from handlebar._plumbing.clock import time_ns
+from handlebar.control.moments import moment
 from handlebar.control.tables import runs
 from handlebar.core.plane import RunEndStatus, StartRequest
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @frozen(kw_only=True)
@@ -68,10 +67,6 @@ def _view(row: Row[Any]) -> RunView:
         session_id=row.session_id,
         actor_id=row.actor_id,
         status=row.status or "active",
-        started_at=_moment(row.started_at),
-        ended_at=None if row.ended_at is None else _moment(row.ended_at),
+        started_at=moment(row.started_at),
+        ended_at=None if row.ended_at is None else moment(row.ended_at),
     )
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from handlebar._plumbing.clock import Deadline, time_ns
 from handlebar._plumbing.forking import PerProcess
 from handlebar.control import agents, approvals, audit, history, policies, runs
+from handlebar.control.approvals import Answer, ApprovalRecord
 from handlebar.control.audit import ChainReport
 from handlebar.control.database import Database
 from handlebar.control.facts import NoPast, StoredFacts
@@ -19,12 +20,12 @@ from handlebar.control.history import Caller
 from handlebar.control.host import Host, HostAnswers
 from handlebar.control.policies import PolicySource, read_sources
 from handlebar.control.runs import RunView
-from handlebar.core.plane import EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
 from handlebar.core.schema.rules import Policy
-from handlebar.errors import RefusedError
+from handlebar.errors import ConfigError, RefusedError
 from handlebar.policy.decisions import decision_for
 from handlebar.policy.engine import Engine, Outcome, compile_policies
 from handlebar.policy.facts import Call
@@ -42,7 +43,7 @@ class _InForce:
 
     generation: int
     policies: tuple[Policy, ...]
-    engines: dict[str, Engine] = field(factory=dict)
+    engines: dict[AgentDescriptor, Engine] = field(factory=dict)
 
 
 class _Process:
@@ -97,6 +98,11 @@ class EmbeddedControlPlane:
                 return decision_for(outcome)
         return self._decide_in_transaction(question, deadline)
 
+    def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
+        """Tell, as `ControlPlane` says."""
+        with self._database.read(Deadline.after(budget)) as connection:
+            return approvals.find(connection, approval_id).status
+
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
         with self._database.write(Deadline.after(budget)) as connection:
@@ -131,6 +137,61 @@ class EmbeddedControlPlane:
         with self._database.read(Deadline.after(READING_SECONDS)) as connection:
             return [json.loads(row.body) for row in audit.events_of(connection, run_id)]
 
+    def approvals(self, *, status: ApprovalStatus | None = None, limit: int = 100) -> list[ApprovalRecord]:
+        """
+        Return the latest questions to people, newest first.
+
+        Args:
+            status: Only those that are `pending`, `approved`, `denied`, `expired` or `used`.
+
+            limit: So many at most.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(READING_SECONDS)) as connection:
+            return approvals.listed(connection, status, limit)
+
+    def approval(self, approval_id: str) -> ApprovalRecord:
+        """
+        Return one question.
+
+        Raises:
+            RefusedError: There is none of that id (404).
+
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(READING_SECONDS)) as connection:
+            return approvals.find(connection, approval_id)
+
+    def respond(
+        self, approval_id: str, status: Answer, *, responded_by: str, note: str | None = None
+    ) -> ApprovalRecord:
+        """
+        Answer a question. Of two answers that race exactly one wins.
+
+        Args:
+            approval_id: The question.
+
+            status: `approved` or `denied`.
+
+            responded_by: Who answers.
+
+            note: Why, for the record.
+
+        Raises:
+            ConfigError: *status* or *responded_by* is not what is allowed.
+
+            RefusedError: There is no such question (404); it is not open any more, or this person has answered
+                already (409); this person may not answer (403).
+
+            UnreachableError: The database cannot be used.
+        """
+        _check_answer(status, responded_by)
+        with self._database.write(Deadline.after(READING_SECONDS)) as connection:
+            approvals.respond(connection, approval_id, status, responded_by, note)
+            return approvals.find(connection, approval_id)
+
     def verify_chain(self, agent_id: str, run_id: str) -> ChainReport:
         """
         Check that no audit event of a run was changed, removed or moved since it was recorded.
@@ -151,15 +212,17 @@ class EmbeddedControlPlane:
             approval = approvals.ask(connection, question.request, outcome) if outcome.effect == "hitl" else None
             decision = decision_for(outcome, approval=approval)
             question.remember(connection, decision)
+            if approval is not None and approval.status == "approved":
+                approvals.use(connection, approval.approval_id)
         return decision
 
     def _engine(self, agent_id: str, deadline: Deadline) -> Engine:
         in_force = self._in_force(deadline)
-        engine = in_force.engines.get(agent_id)
+        agent = self._agent(agent_id, deadline)
+        engine = in_force.engines.get(agent)
         if engine is None:
-            agent = self._agent(agent_id, deadline)
             engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
-            in_force.engines[agent_id] = engine
+            in_force.engines[agent] = engine
         return engine
 
     def _in_force(self, deadline: Deadline) -> _InForce:
@@ -276,6 +339,13 @@ def open_control_plane(
     """
     sources = read_sources(policies, owner=owner)
     return EmbeddedControlPlane(Database(url), sources, Host(signals or {}, custom_functions or {}))
+
+
+def _check_answer(status: object, responded_by: object) -> None:
+    if status not in ("approved", "denied"):
+        raise ConfigError("status", status, "'approved' or 'denied'")
+    if not isinstance(responded_by, str) or not responded_by.strip():
+        raise ConfigError("responded_by", responded_by, "a str that is not empty")
 
 
 def _call(request: EvaluateRequest) -> Call:

@@ -47,8 +47,8 @@ runs = Table(
     Column("id", Text, primary_key=True),
     Column("session_id", Text),
     Column("actor_id", Text),
-    Column("actor", JSON),
-    Column("model", JSON),
+    Column("actor", JSON(none_as_null=True)),
+    Column("model", JSON(none_as_null=True)),
     Column("status", Text, comment="null while the run is active"),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -115,9 +115,29 @@ approvals = Table(
     Column("rule_id", Text, nullable=False),
     Column("tool_name", Text, nullable=False),
     Column("args", Text, nullable=False, comment="the arguments as JSON"),
-    Column("fingerprint", Text, nullable=False, unique=True),
-    Column("status", Text, nullable=False, comment="pending, approved or denied"),
+    Column("actor_id", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="pending, approved, denied or used"),
+    Column("reason", Text),
+    Column("required", Integer, nullable=False),
+    Column("approvers", JSON(none_as_null=True), comment="null for anybody"),
+    Column("uses_left", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, comment="null for never"),
+    Index("approvals_by_fingerprint", "fingerprint", "created_at"),
+    Index("approvals_by_status", "status", "created_at"),
+)
+
+approval_answers = Table(
+    "approval_answers",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("approval_id", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="approved or denied"),
+    Column("responded_by", Text, nullable=False),
+    Column("note", Text),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("approval_id", "responded_by"),
 )
 
 batches = Table(

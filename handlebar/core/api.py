@@ -15,7 +15,7 @@ from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.retry import RetryPolicy, parse_retry_after
 from handlebar._plumbing.transport import Response, Transport
 from handlebar.core import wire
-from handlebar.core.plane import EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import RefusedError, UnreachableError
@@ -88,6 +88,11 @@ class HttpControlPlane:
         return wire.decode_decision(
             self._ask(_Exchange("POST", path, wire.encode_evaluate(request), PERSISTENT), budget)
         )
+
+    def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
+        """Tell, as `ControlPlane` says."""
+        exchange = _Exchange("GET", f"/v1/approvals/{_in_path(approval_id)}", "", ONCE)
+        return wire.decode_approval_status(self._ask(exchange, budget))
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from handlebar.core.model_traffic import ModelTraffic
 from handlebar.core.plane import RunEndStatus
 from handlebar.core.questions import Examiner
 from handlebar.core.redaction import Redaction
+from handlebar.core.resuming import config_from
 from handlebar.core.run import Run, RunParts
 from handlebar.core.run_recorder import RunRecorder
 from handlebar.core.schema.agents import Actor, ModelInfo, Tool
@@ -44,6 +46,7 @@ class HandlebarClient:
         self._hooks = AgentMetricHookRegistry(config.metric_hooks)
         self._active: PerProcess[ActiveRuns] = PerProcess(ActiveRuns)
         self._decisions: PerProcess[DecisionCounts] = PerProcess(DecisionCounts)
+        self._closing: PerProcess[threading.Event] = PerProcess(threading.Event)
 
     def __repr__(self) -> str:
         return f"<HandlebarClient {self._config.agent.slug!r}>"
@@ -98,13 +101,16 @@ class HandlebarClient:
 
         The run does not become current by this; use `client.run(...)` or `with_run` for that.
         """
+        return self._start(config, resumed=False)
+
+    def _start(self, config: RunConfig, *, resumed: bool) -> Run:
         active = self._active.get()
         known = active.get(config.run_id)
         if known is not None and not known.is_ended:
             return known
         run = self._new_run(config if config.actor else evolve(config, actor=self._config.actor))
         kept = active.add(run)
-        if kept is run:
+        if kept is run and not resumed:
             run.begin(AgentIdentity(id=self._connection.agent_id, name=self._config.agent.name))
         return kept
 
@@ -151,6 +157,21 @@ class HandlebarClient:
         )
         return RunScope(lambda: self.start_run_sync(config))
 
+    def resume_run(self, token: str) -> RunScope:
+        """
+        Return a `with` (or `async with`) block that goes on with a parked run, in whichever process.
+
+        Make the call that was waiting again: it finds the person's answer.
+
+        Args:
+            token: The `resume_token` of an ApprovalPendingError.
+
+        Raises:
+            ConfigError: It is no such token.
+        """
+        config = config_from(token)
+        return RunScope(lambda: self._start(config, resumed=True))
+
     def stats(self) -> ClientStats:
         """Return what this client has done in this process: events by fate, decisions by verdict."""
         events = self._connection.stats()
@@ -165,6 +186,7 @@ class HandlebarClient:
 
     def shutdown_sync(self) -> None:
         """Send what is queued, five seconds at most, and let go of all resources; may be called twice."""
+        self._closing.get().set()
         self._connection.close()
 
     ready = awaitable(ready_sync)
@@ -183,12 +205,19 @@ class HandlebarClient:
             registered_tags=self._registered_tags,
             on_decision=lambda decision: self._decisions.get().add(decision),
             on_end=self._run_ended,
+            on_park=self._run_parked,
+            approval_status=self._connection.approval_status,
+            pause=lambda seconds: not self._closing.get().wait(seconds),
         )
         return Run(config, parts)
 
     def _run_ended(self, run: Run, status: RunEndStatus) -> None:
         self._active.get().remove(run)
         self._connection.end(run.run_id, status)
+
+    def _run_parked(self, run: Run) -> None:
+        self._active.get().remove(run)
+        self._connection.park()
 
     def _registered_tags(self, name: str) -> tuple[str, ...]:
         tool: Tool | None = self._tools.get(name)

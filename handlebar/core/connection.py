@@ -23,7 +23,7 @@ from handlebar.core.deciding import (
     stock_answer,
 )
 from handlebar.core.endpoints import endpoint_of, open_plane
-from handlebar.core.plane import ControlPlane, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import ApprovalStatus, ControlPlane, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.registration import Registration
 from handlebar.core.schema.agents import Tool
 from handlebar.core.schema.governance import Decision
@@ -60,6 +60,14 @@ class Connection(Protocol):
 
     def end(self, run_id: str, status: RunEndStatus) -> None:
         """Tell that a run has ended, and drain the sinks."""
+        ...
+
+    def park(self) -> None:
+        """Drain the sinks: a run goes on later, perhaps elsewhere."""
+        ...
+
+    def approval_status(self, approval_id: str) -> ApprovalStatus | None:
+        """Tell what has become of a question to a person, None where nobody can be asked."""
         ...
 
     def ready(self, timeout: float | None) -> bool:
@@ -100,6 +108,13 @@ class Disconnected:
 
     def end(self, run_id: str, status: RunEndStatus) -> None:
         """Tell nobody."""
+
+    def park(self) -> None:
+        """There is nothing to drain."""
+
+    def approval_status(self, approval_id: str) -> ApprovalStatus | None:
+        """Nobody has been asked."""
+        return None
 
     def ready(self, timeout: float | None) -> bool:
         """There is nothing to wait for."""
@@ -166,6 +181,16 @@ class Connected:
             with _telling("end_run"):
                 self._plane.end_run(agent_id, run_id, status, budget=self._budget)
         self._bus.drain()
+
+    def park(self) -> None:
+        """Drain the sinks."""
+        self._bus.drain()
+
+    def approval_status(self, approval_id: str) -> ApprovalStatus | None:
+        """Ask the control plane."""
+        with _telling("approval_status"):
+            return self._plane.approval_status(approval_id, budget=self._budget)
+        return None
 
     def ready(self, timeout: float | None) -> bool:
         """Register if this process has not tried yet."""

@@ -34,6 +34,11 @@ class Guard:
         on_block: `raise` ToolBlockedError, or `return` what *refusal* makes of the decision.
 
         require_run: Whether a call without a current run raises NoCurrentRunError.
+
+        on_approval: `block`: a call that a person has to approve is blocked like any other; `raise`
+            ApprovalPendingError, and the run is parked.
+
+        wait_for_approval: Seconds to wait for the person's answer first.
     """
 
     name: str = field(validator=checks.filled_text)
@@ -44,6 +49,8 @@ class Guard:
     on_block: Literal["raise", "return"] = field(default="raise", validator=checks.one_of(("raise", "return")))
     refusal: Refusal = field(default=refusal_text, validator=checks.callable_)
     require_run: bool = field(default=True, validator=checks.truth)
+    on_approval: Literal["block", "raise"] = field(default="block", validator=checks.one_of(("block", "raise")))
+    wait_for_approval: float | None = field(default=None, validator=checks.optional(checks.number(above=0)))
 
     def refuse(self, decision: Decision) -> Any:
         """Answer a blocked call in the way that was chosen."""
@@ -69,6 +76,8 @@ class GuardedTool:
             args=self.name_arguments(args, kwargs),
             body=lambda: self.fn(*args, **kwargs),
             refuse=self.guard.refuse,
+            raise_if_pending=self.guard.on_approval == "raise",
+            wait_for_approval=self.guard.wait_for_approval,
         )
         return tool_call.call_async(hooks, plan) if self.is_async else tool_call.call(hooks, plan)
 

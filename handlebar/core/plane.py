@@ -19,6 +19,10 @@ RunEndStatus = Literal["success", "error", "interrupted", "timeout"]
 """How a run may end."""
 
 
+ApprovalStatus = Literal["pending", "approved", "denied", "expired", "used"]
+"""What has become of a question to a person; `used`: approved, and the call has been made."""
+
+
 @frozen(kw_only=True)
 class StartRequest:
     """A run that is about to start."""
@@ -117,6 +121,10 @@ class ControlPlane(Protocol):
 
     def evaluate(self, request: EvaluateRequest, *, budget: float) -> Decision:
         """Decide one call. Retried within the *budget*."""
+        ...
+
+    def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
+        """Tell what has become of a question to a person. One attempt."""
         ...
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from handlebar._plumbing import timers
 from handlebar._plumbing.awaiting import awaitable
@@ -20,15 +20,22 @@ from handlebar.core.guarding import as_guarded
 from handlebar.core.messages import LLMMessage, LLMResponse
 from handlebar.core.model_traffic import ModelTraffic
 from handlebar.core.pending_tokens import PendingTokens
-from handlebar.core.plane import EvaluateRequest, Phase, RunEndStatus
+from handlebar.core.plane import ApprovalStatus, EvaluateRequest, Phase, RunEndStatus
 from handlebar.core.questions import Examiner, Findings, ToolUse
+from handlebar.core.resuming import token_for
 from handlebar.core.run_recorder import RunRecorder
 from handlebar.core.schema.agents import Actor, ModelInfo
 from handlebar.core.schema.events import AgentIdentity
-from handlebar.core.schema.governance import Decision
+from handlebar.core.schema.governance import Decision, HitlPendingCause, RunControl
 from handlebar.errors import ConfigError
 
 _STATUSES = ("success", "error", "interrupted", "timeout")
+_EXPIRED = "Nobody answered in time: the question has expired"
+
+# How often a person's answer is looked for, in seconds: soon at first, in case somebody is sitting there.
+_FIRST_NAP = 0.1
+_LONGEST_NAP = 2.0
+_FOREVER = 1e9
 
 
 @frozen
@@ -57,6 +64,12 @@ class RunParts:
         on_decision: Told of every decision.
 
         on_end: Told, once, that the run has ended; tells the control plane and drains the sinks.
+
+        on_park: Told that the run is parked; drains the sinks.
+
+        approval_status: Tells what has become of a question to a person; None where nobody can be asked.
+
+        pause: Waits so many seconds; False when the client is shutting down.
     """
 
     source: DecisionSource
@@ -67,6 +80,9 @@ class RunParts:
     registered_tags: Callable[[str], tuple[str, ...]]
     on_decision: Callable[[Decision], None]
     on_end: Callable[[Run, RunEndStatus], None] = field(repr=False)
+    on_park: Callable[[Run], None] = field(repr=False)
+    approval_status: Callable[[str], ApprovalStatus | None]
+    pause: Callable[[float], bool]
 
 
 class Run:
@@ -86,6 +102,7 @@ class Run:
         self._history: list[ToolResult] = []
         self._decisions: list[Decision] = []
         self._stop: Once[Decision] = Once()
+        self._asked: dict[str, ToolUse] = {}
         self._end: Once[RunEndStatus] = Once()
         self._expiry, self._timer = self._time_to_live(config.run_ttl_ms)
 
@@ -188,7 +205,19 @@ class Run:
             self._tokens.add(response.usage)
         return self._parts.traffic.from_model(response, step_index=self.current_step_index)
 
-    def before_tool_sync(self, tool_name: str, args: Any, tool_tags: Sequence[str] | None = None) -> Decision:
+    @property
+    def resume_token(self) -> str:
+        """What `client.resume_run(token)` takes to go on with this run in any process; it is no secret key."""
+        return token_for(self._config)
+
+    def before_tool_sync(
+        self,
+        tool_name: str,
+        args: Any,
+        tool_tags: Sequence[str] | None = None,
+        *,
+        wait_for_approval: float | None = None,
+    ) -> Decision:
         """
         Decide whether a tool call may run. Call it before the tool, and obey the answer.
 
@@ -199,12 +228,45 @@ class Run:
 
             tool_tags: The tool's tags; those registered for the name where it is None.
 
+            wait_for_approval: Seconds to wait for a person's answer, where the decision is that one is needed.
+
         Raises:
             ConfigError: *tool_name* or *tool_tags* are not what they should be.
         """
         use = self._use(tool_name, tool_tags, args=args)
         if self._over():
             return self._after_end()
+        decision = self._decide("tool.before", use)
+        if wait_for_approval is None or not isinstance(decision.cause, HitlPendingCause):
+            return decision
+        return self.await_approval(decision, timeout=wait_for_approval)
+
+    def await_approval(self, decision: Decision, timeout: float | None = None) -> Decision:
+        """
+        Wait until a person has answered the question of *decision*, and return the decision that follows.
+
+        A yes is used up by this decision: make the call. Where nobody answers in time, or the client is shut
+        down, *decision* itself comes back.
+
+        Args:
+            decision: What `before_tool` has answered, with a cause of kind HITL_PENDING.
+
+            timeout: Seconds to wait; None for as long as the run lasts.
+
+        Raises:
+            ConfigError: *decision* is not one of this run's that waits for a person.
+        """
+        cause = decision.cause
+        use = self._asked.get(cause.approval_id) if isinstance(cause, HitlPendingCause) else None
+        if use is None or not isinstance(cause, HitlPendingCause):
+            raise ConfigError("decision", decision, "a decision of this run that waits for a person")
+        status = self._answer_to(cause.approval_id, Deadline.after(_FOREVER if timeout is None else timeout))
+        if status is None:
+            return decision
+        if self._stop.release(decision) and not self.is_ended:
+            self._source = self._parts.source
+        if status == "expired":
+            return evolve(decision, control=RunControl.CONTINUE, message=_EXPIRED)
         return self._decide("tool.before", use)
 
     def after_tool_sync(
@@ -281,6 +343,18 @@ class Run:
         self._parts.recorder.ended(status, total_steps=self.current_step_index)
         self._parts.on_end(self, status)
 
+    def park_sync(self) -> None:
+        """
+        Leave the run as it is, for `client.resume_run`: it does not end, and takes no memory here.
+
+        Drains the sinks, five seconds at most.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if os.getpid() == self._process:
+            self._parts.on_park(self)
+
+    park = awaitable(park_sync)
     before_llm = awaitable(before_llm_sync)
     after_llm = awaitable(after_llm_sync)
     before_tool = awaitable(before_tool_sync)
@@ -290,6 +364,18 @@ class Run:
     def begin(self, agent: AgentIdentity) -> None:
         """Record that the run has started; the client calls this once."""
         self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model)
+
+    def _answer_to(self, approval_id: str, deadline: Deadline) -> ApprovalStatus | None:
+        """Wait for a person's answer; None where there is none in time."""
+        nap = _FIRST_NAP
+        while not self._over():
+            status = self._parts.approval_status(approval_id)
+            if status not in (None, "pending"):
+                return status
+            if deadline.passed or not self._parts.pause(min(nap, deadline.remaining())):
+                return None
+            nap = min(nap * 2, _LONGEST_NAP)
+        return None
 
     def _time_to_live(self, ttl_ms: float | None) -> tuple[Deadline | None, timers.Timer | None]:
         """Return the moment at which the run is over, and the timer that ends it then if no hook does before."""
@@ -330,7 +416,7 @@ class Run:
         decision = decision if latched is None else latched
         latency_ms = (perf_counter() - began) * 1000
         self._record(phase, use, found[0] if found else None, decision, latency_ms)
-        return self._hand_out(decision)
+        return self._hand_out(phase, use, decision)
 
     def _request(self, agent_id: str, phase: Phase, use: ToolUse, findings: Findings) -> EvaluateRequest:
         return EvaluateRequest(
@@ -358,10 +444,12 @@ class Run:
         if phase == "tool.before" or not decision.allowed or decision.shadow:
             recorder.decided(decision, use, found, step_index=step, latency_ms=latency_ms)
 
-    def _hand_out(self, decision: Decision) -> Decision:
+    def _hand_out(self, phase: Phase, use: ToolUse, decision: Decision) -> Decision:
         """Return what the caller gets; a TERMINATE that is enforced answers for the run from now on."""
         if not self._parts.enforced:
             return NOT_GOVERNED
+        if phase == "tool.before" and isinstance(decision.cause, HitlPendingCause):
+            self._asked[decision.cause.approval_id] = use
         if decision.terminates and self._stop.claim(decision):
             self._source = AlwaysAnswer(decision)
         return decision

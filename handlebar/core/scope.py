@@ -9,7 +9,7 @@ from types import TracebackType
 from handlebar.core import current
 from handlebar.core.plane import RunEndStatus
 from handlebar.core.run import Run
-from handlebar.errors import RunTerminatedError
+from handlebar.errors import ApprovalPendingError, RunTerminatedError
 
 _INTERRUPTIONS = (RunTerminatedError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -19,7 +19,7 @@ class RunScope:
     Lives as long as one `with` or `async with` block; made by `client.run(...)`.
 
     Entering starts the run and makes it current. Leaving ends it: `success`, or `interrupted`, `timeout` or
-    `error` by the exception, which goes on to the caller unchanged.
+    `error` by the exception, which goes on to the caller unchanged. ApprovalPendingError parks it instead.
     """
 
     def __init__(self, start: Callable[[], Run]) -> None:
@@ -33,7 +33,10 @@ class RunScope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         run = self._left()
-        run.end_sync(status_for(error))
+        if isinstance(error, ApprovalPendingError):
+            run.park_sync()
+        else:
+            run.end_sync(status_for(error))
 
     async def __aenter__(self) -> Run:
         from asyncio import to_thread  # 30 ms to import, and only async callers get here
@@ -44,7 +47,10 @@ class RunScope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         run = self._left()
-        await run.end(status_for(error))
+        if isinstance(error, ApprovalPendingError):
+            await run.park()
+        else:
+            await run.end(status_for(error))
 
     def _entered(self, run: Run) -> Run:
         self._run = run

@@ -8,14 +8,26 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from handlebar.core.schema.governance import Decision
-from handlebar.errors import RunTerminatedError
+from handlebar.core.schema.governance import Decision, HitlPendingCause
+from handlebar.errors import ApprovalPendingError, RunTerminatedError
 
 
 class ToolHooks(Protocol):
-    """The two hooks that govern a call; a run has them."""
+    """The hooks that govern a call; a run has them."""
 
-    def before_tool_sync(self, tool_name: str, args: Any, tool_tags: tuple[str, ...] | None = None) -> Decision:
+    @property
+    def resume_token(self) -> str:
+        """What the run is found again by."""
+        ...
+
+    def before_tool_sync(
+        self,
+        tool_name: str,
+        args: Any,
+        tool_tags: tuple[str, ...] | None = None,
+        *,
+        wait_for_approval: float | None = None,
+    ) -> Decision:
         """Decide."""
         ...
 
@@ -43,6 +55,10 @@ class CallPlan:
         body: Makes the call.
 
         refuse: Raises, or returns what the caller gets, where policy blocks the call or its result.
+
+        raise_if_pending: Whether a call that a person has to approve raises ApprovalPendingError.
+
+        wait_for_approval: Seconds to wait for the person's answer first.
     """
 
     tool_name: str
@@ -50,6 +66,8 @@ class CallPlan:
     args: Any
     body: Callable[[], Any]
     refuse: Callable[[Decision], Any]
+    raise_if_pending: bool = False
+    wait_for_approval: float | None = None
 
 
 def call(hooks: ToolHooks, plan: CallPlan) -> Any:
@@ -58,6 +76,8 @@ def call(hooks: ToolHooks, plan: CallPlan) -> Any:
 
     Raises:
         RunTerminatedError: Policy stopped the run, before the call or on its result.
+
+        ApprovalPendingError: A person has to approve the call, and the plan says to raise then.
     """
     decision = _decide(hooks, plan)
     if _forbids(decision):
@@ -90,7 +110,12 @@ async def call_async(hooks: ToolHooks, plan: CallPlan) -> Any:
 
 
 def _decide(hooks: ToolHooks, plan: CallPlan) -> Decision:
-    return hooks.before_tool_sync(plan.tool_name, plan.args, plan.tool_tags)
+    decision = hooks.before_tool_sync(
+        plan.tool_name, plan.args, plan.tool_tags, wait_for_approval=plan.wait_for_approval
+    )
+    if plan.raise_if_pending and isinstance(decision.cause, HitlPendingCause):
+        raise ApprovalPendingError(decision, decision.cause.approval_id, hooks.resume_token)
+    return decision
 
 
 def _record(hooks: ToolHooks, plan: CallPlan, started: float, result: Any, error: BaseException | None) -> Decision:

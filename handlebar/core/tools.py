@@ -27,6 +27,8 @@ def tool(
     on_block: Literal["raise", "return"] = "raise",
     refusal: Refusal = refusal_text,
     require_run: bool = True,
+    on_approval: Literal["block", "raise"] = "block",
+    wait_for_approval: float | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -46,7 +48,8 @@ def tool(fn: Any = None, /, **options: Any) -> Any:
             `return` a refusal in the result's place; a run that policy stops always raises RunTerminatedError);
             `refusal` (makes the refusal from the decision; a sentence for the model by default); `require_run`
             (whether a call without a current run raises NoCurrentRunError; if not, such a call goes through
-            ungoverned).
+            ungoverned); `wait_for_approval` (seconds to wait where a person has to approve a call);
+            `on_approval` (`block` such a call, or `raise` ApprovalPendingError, which parks the run).
 
     Raises:
         ConfigError: *fn* is a generator function (its body would run after the decision was recorded), or an

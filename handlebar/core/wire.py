@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from handlebar._plumbing import safe_json
 from handlebar.core.measuring import Measured
-from handlebar.core.plane import EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.events import EVENT_CLASSES, SCHEMA, AuditEvent, RawJson
 from handlebar.core.schema.governance import (
@@ -139,6 +139,11 @@ def decode_lockdown(body: bytes) -> Lockdown:
     return _read(body, _lockdown)
 
 
+def decode_approval_status(body: bytes) -> ApprovalStatus:
+    """Read what has become of a question to a person."""
+    return _read(body, _approval_status)
+
+
 def decode_decision(body: bytes) -> Decision:
     """
     Read a decision; checked by hand, because it is read on every call.
@@ -183,6 +188,16 @@ def _converter() -> Any:
     return converter
 
 
+def to_dict(value: Any) -> dict[str, Any]:
+    """Return a value of ours as it is on the wire."""
+    return _write(value)
+
+
+def from_dict(wire: Mapping[str, Any], cls: type[T]) -> T:
+    """Return the value that *wire* describes; raises what comes of it where it describes none."""
+    return cast(T, _converter().structure(wire, cls))
+
+
 def _write(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", _converter().unstructure(value))
 
@@ -222,6 +237,13 @@ def _lockdown(answer: Mapping[str, Any]) -> Lockdown:
     if not isinstance(active, bool) or not isinstance(until, (int, float, type(None))):
         raise TypeError("lockdown")
     return Lockdown(active, _text_or_none(lockdown, "reason"), None if until is None else int(until))
+
+
+def _approval_status(answer: Mapping[str, Any]) -> ApprovalStatus:
+    status = answer["status"]
+    if status not in get_args(ApprovalStatus):
+        raise ValueError("status")
+    return cast(ApprovalStatus, status)
 
 
 def _rule_eval(rule: Mapping[str, Any]) -> RuleEval:

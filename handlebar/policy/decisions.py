@@ -20,6 +20,7 @@ from handlebar.core.schema.governance import (
 )
 from handlebar.core.schema.rules import Effect, Rule, RuleEffect
 from handlebar.policy.engine import Outcome
+from handlebar.policy.versions import rule_version
 
 _NO_OBJECTION = AllowCause()
 
@@ -71,9 +72,13 @@ def decision_for(outcome: Outcome, *, approval: ApprovalView | None = None) -> D
     )
 
 
-def fingerprint(agent_id: str, rule_id: str, tool_name: str, args: Any) -> str:
-    """Return what an approval is for: another argument is another question, another order of them is not."""
-    return sha256(canonical([agent_id, rule_id, tool_name, args]).encode()).hexdigest()
+def fingerprint(agent_id: str, rule: Rule, tool_name: str, args: Any) -> str:
+    """
+    Return what an approval is for.
+
+    Another argument is another question, another order of them is not; so is a rule that has been changed.
+    """
+    return sha256(canonical([agent_id, rule.id, rule_version(rule), tool_name, args]).encode()).hexdigest()
 
 
 def _answer(rule: Rule, effect: Effect, approval: ApprovalView | None) -> _Answer:

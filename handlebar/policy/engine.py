@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, get_args
+from typing import get_args
 
-import attrs
 from attrs import frozen
 
-from handlebar._plumbing.safe_json import canonical
 from handlebar.core.plane import Phase
 from handlebar.core.schema.governance import RuleEval, ShadowEffect
 from handlebar.core.schema.rules import Effect, Policy, Rule
@@ -20,6 +17,7 @@ from handlebar.policy.facts import Call, Facts
 from handlebar.policy.indexing import RuleIndex
 from handlebar.policy.ruling import CompiledRule, Ruling, compiled_rule, effect_if_missing, is_in_shadow
 from handlebar.policy.selecting import any_selector_test, selects_agent
+from handlebar.policy.versions import content_of, digest_of
 
 
 @frozen(kw_only=True)
@@ -135,15 +133,7 @@ def _of_phase(rules: Iterable[CompiledRule], phase: Phase) -> Iterator[CompiledR
 
 
 def _version(pairs: Iterable[tuple[Rule, Policy]]) -> str:
-    content = [[_content(rule), is_in_shadow(rule, policy), effect_if_missing(rule, policy)] for rule, policy in pairs]
-    return sha256(canonical(content).encode()).hexdigest()[:16]
-
-
-def _content(value: Any) -> Any:
-    """Return *value* with each object of ours as a mapping that names its class."""
-    if attrs.has(type(value)):
-        parts = {each.name: _content(getattr(value, each.name)) for each in attrs.fields(type(value))}
-        return {"class": type(value).__name__, **parts}
-    if isinstance(value, tuple):
-        return [_content(each) for each in value]
-    return {name: _content(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+    content = [
+        [content_of(rule), is_in_shadow(rule, policy), effect_if_missing(rule, policy)] for rule, policy in pairs
+    ]
+    return digest_of(content)

@@ -19,6 +19,7 @@ from handlebar.policy.reading import (
     list_of,
     maybe,
     needed,
+    number,
     one_or_list_of,
     record,
     stop_if_noted,
@@ -46,11 +47,30 @@ _REFUSAL = {
     "control": maybe(word(("CONTINUE", "TERMINATE"))),
     "guidance": maybe(text(most=2000)),
 }
+_terms = record(
+    rules.ApprovalTerms,
+    {
+        "required": maybe(whole_number(at_least=1)),
+        "approvers": _TEXTS,
+        "expiresInSeconds": maybe(number(above=0)),
+        "uses": maybe(whole_number(at_least=1)),
+    },
+)
+
+
+def _approval(spot: Spot) -> rules.ApprovalTerms:
+    """Read terms that can be met."""
+    terms: rules.ApprovalTerms = _terms(spot)
+    if terms.approvers is not None and terms.required > len(set(terms.approvers)):
+        raise spot.problem(f"{terms.required} have to approve; expected at most the number of approvers", "required")
+    return terms
+
+
 _effect = choice(
     "type",
     {
         "allow": record(rules.RuleEffect, _REASON),
-        "hitl": record(rules.RuleEffect, _REFUSAL),
+        "hitl": record(rules.RuleEffect, {**_REFUSAL, "approval": maybe(_approval)}),
         "block": record(rules.RuleEffect, _REFUSAL),
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from tests.support.policies import rule_of
 PENDING = ApprovalView("a1", "pending")
 APPROVED = ApprovalView("a1", "approved")
 DENIED = ApprovalView("a1", "denied")
+RULE = rule_of(id="rule")
 
 
 def decided(effect: Effect, approval: ApprovalView | None = None, **fields: Any) -> Decision:
@@ -135,30 +136,31 @@ class TestDecisionFor:
 
 class TestFingerprint:
     def test_form(self) -> None:
-        """It is the SHA-256 of the four as compact JSON, so the same in every process."""
-        expected = hashlib.sha256(b'["agent","rule","refund",{"amount":5}]').hexdigest()
+        """It is a SHA-256, the same for the same question."""
+        mark = fingerprint("agent", RULE, "refund", {"amount": 5})
 
-        assert expected == fingerprint("agent", "rule", "refund", {"amount": 5})
+        assert re.fullmatch("[0-9a-f]{64}", mark)
+        assert mark == fingerprint("agent", rule_of(id="rule"), "refund", {"amount": 5})
 
     def test_order_of_arguments(self) -> None:
         """The order of names does not matter."""
-        one = fingerprint("agent", "rule", "refund", {"a": 1, "b": [1, 2]})
+        one = fingerprint("agent", RULE, "refund", {"a": 1, "b": [1, 2]})
 
-        assert one == fingerprint("agent", "rule", "refund", {"b": [1, 2], "a": 1})
+        assert one == fingerprint("agent", RULE, "refund", {"b": [1, 2], "a": 1})
 
     @pytest.mark.parametrize(
         "other",
         [
-            ("agent2", "rule", "refund", {"a": 1}),
-            ("agent", "rule2", "refund", {"a": 1}),
-            ("agent", "rule", "Refund", {"a": 1}),
-            ("agent", "rule", "refund", {"a": "1"}),
-            ("agent", "rule", "refund", {"a": True}),
-            ("agent", "rule", "refund", {"a": [1]}),
-            ("agent", "rule", "refund", {"a": 1, "b": None}),
-            ("agentrule", "", "refund", {"a": 1}),
+            ("agent2", RULE, "refund", {"a": 1}),
+            ("agent", rule_of(id="rule2"), "refund", {"a": 1}),
+            ("agent", RULE, "Refund", {"a": 1}),
+            ("agent", RULE, "refund", {"a": "1"}),
+            ("agent", RULE, "refund", {"a": True}),
+            ("agent", RULE, "refund", {"a": [1]}),
+            ("agent", RULE, "refund", {"a": 1, "b": None}),
+            ("agent", rule_of(id="rule", priority=3), "refund", {"a": 1}),
         ],
     )
     def test_another_question(self, other: Any) -> None:
-        """Another agent, rule, tool or argument is another question."""
-        assert fingerprint("agent", "rule", "refund", {"a": 1}) != fingerprint(*other)
+        """Another agent, rule, version of the rule, tool or argument is another question."""
+        assert fingerprint("agent", RULE, "refund", {"a": 1}) != fingerprint(*other)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handlebar.core import wire
-from handlebar.core.plane import EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.events import AuditEvent
 from handlebar.core.schema.governance import (
@@ -48,6 +48,7 @@ class ScriptedPlane:
         self.answer = answer
         self.lockdown: Lockdown | Exception = lockdown or Lockdown()
         self.registering = registering
+        self.approval: ApprovalStatus = "pending"
         self.calls: list[tuple[str, Any]] = []
         self.events: list[AuditEvent] = []
         self.closed = 0
@@ -81,6 +82,10 @@ class ScriptedPlane:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer if isinstance(self.answer, Decision) else self.answer(request)
+
+    def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
+        self._note("approval", approval_id)
+        return self.approval
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         with self._lock:

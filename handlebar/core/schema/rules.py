@@ -290,6 +290,27 @@ class RuleSelector:
 
 
 @frozen(kw_only=True)
+class ApprovalTerms:
+    """
+    How a person's approval works (our extension).
+
+    Attributes:
+        required: So many different people have to approve; one who denies is enough to deny.
+
+        approvers: Who may answer; None for anybody.
+
+        expires_in_seconds: A question that nobody has answered by then has expired; None for never.
+
+        uses: So many calls one approval is good for.
+    """
+
+    required: int = 1
+    approvers: tuple[str, ...] | None = None
+    expires_in_seconds: float | None = None
+    uses: int = 1
+
+
+@frozen(kw_only=True)
 class RuleEffect:
     """
     What a rule does.
@@ -300,12 +321,15 @@ class RuleEffect:
         control: `TERMINATE` stops the run, `CONTINUE` lets it go on; None: a block continues, a hitl stops.
 
         guidance: What the model may do instead.
+
+        approval: How the person's approval works, of an effect of type hitl.
     """
 
     type: Effect
     reason: str | None = None
     control: Literal["CONTINUE", "TERMINATE"] | None = None
     guidance: str | None = None
+    approval: ApprovalTerms | None = None
 
 
 @frozen(kw_only=True)

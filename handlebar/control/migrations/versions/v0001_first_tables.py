@@ -25,6 +25,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug"),
     )
     op.create_table(
+        "approval_answers",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("approval_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False, comment="approved or denied"),
+        sa.Column("responded_by", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("approval_id", "responded_by"),
+    )
+    op.create_table(
         "approvals",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -32,12 +43,19 @@ def upgrade() -> None:
         sa.Column("rule_id", sa.Text(), nullable=False),
         sa.Column("tool_name", sa.Text(), nullable=False),
         sa.Column("args", sa.Text(), nullable=False, comment="the arguments as JSON"),
+        sa.Column("actor_id", sa.Text(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False, comment="pending, approved or denied"),
+        sa.Column("status", sa.Text(), nullable=False, comment="pending, approved, denied or used"),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("required", sa.Integer(), nullable=False),
+        sa.Column("approvers", sa.JSON(none_as_null=True), nullable=True, comment="null for anybody"),
+        sa.Column("uses_left", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True, comment="null for never"),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("fingerprint"),
     )
+    op.create_index("approvals_by_fingerprint", "approvals", ["fingerprint", "created_at"], unique=False)
+    op.create_index("approvals_by_status", "approvals", ["status", "created_at"], unique=False)
     op.create_table(
         "batches",
         sa.Column("id", sa.Text(), nullable=False),
@@ -119,8 +137,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("session_id", sa.Text(), nullable=True),
         sa.Column("actor_id", sa.Text(), nullable=True),
-        sa.Column("actor", sa.JSON(), nullable=True),
-        sa.Column("model", sa.JSON(), nullable=True),
+        sa.Column("actor", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("model", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("status", sa.Text(), nullable=True, comment="null while the run is active"),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
@@ -156,5 +174,8 @@ def downgrade() -> None:
     op.drop_table("calls")
     op.drop_table("call_kinds")
     op.drop_table("batches")
+    op.drop_index("approvals_by_status", table_name="approvals")
+    op.drop_index("approvals_by_fingerprint", table_name="approvals")
     op.drop_table("approvals")
+    op.drop_table("approval_answers")
     op.drop_table("agents")
