@@ -29,6 +29,7 @@ class Circuit:
         self._failures = 0
         self._pause = 0.0
         self._probe_from = 0.0
+        self._probing = False
 
     def may_call(self) -> bool:
         """Whether to make a call now; the caller who is told so while the circuit is open is the probe."""
@@ -40,6 +41,7 @@ class Circuit:
                 return False
             # Whoever comes while this probe is under way waits for the next; a lost probe blocks nobody for long.
             self._probe_from = now + LONGEST_PAUSE
+            self._probing = True
             return True
 
     def succeeded(self) -> None:
@@ -48,11 +50,16 @@ class Circuit:
             with self._lock:
                 self._failures = 0
                 self._pause = 0.0
+                self._probing = False
 
     def failed(self, *, weight: int = 1) -> None:
         """A call has failed."""
         with self._lock:
+            # Calls that were under way when the circuit opened say nothing new.
+            if self._failures >= FAILURES_TO_OPEN and not self._probing:
+                return
             self._failures += weight
             if self._failures >= FAILURES_TO_OPEN:
                 self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
                 self._probe_from = monotonic() + self._pause
+                self._probing = False

@@ -232,10 +232,11 @@ def _read(body: bytes, read: Callable[[Any], T]) -> T:
 
 
 def _lockdown(answer: Mapping[str, Any]) -> Lockdown:
-    lockdown = answer.get("lockdown") or {}
-    active, until = lockdown.get("active") or False, lockdown.get("until_ts")
-    if not isinstance(active, bool) or not isinstance(until, (int, float, type(None))):
-        raise TypeError("lockdown")
+    lockdown = {} if answer.get("lockdown") is None else answer["lockdown"]
+    active = False if lockdown.get("active") is None else _truth(lockdown, "active")
+    until = lockdown.get("until_ts")
+    if not isinstance(until, (int, float, type(None))):
+        raise TypeError("until_ts")
     return Lockdown(active, _text_or_none(lockdown, "reason"), None if until is None else int(until))
 
 
