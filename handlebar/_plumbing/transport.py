@@ -8,66 +8,22 @@ once a process here. Errors never hold a URL, a header or a body.
 
 from __future__ import annotations
 
-import copy
 import http.client
-import io
 from collections.abc import Mapping
-from contextvars import ContextVar
-from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 import urllib3
-from attrs import define, field, frozen
-from requests.adapters import HTTPAdapter
-from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+from attrs import field, frozen
 
+from handlebar._plumbing.bounded_reading import Call, current_call
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import PerProcess
-from handlebar._plumbing.version import version
+from handlebar._plumbing.http_lines import Line, Request, Response, open_line
 from handlebar.errors import UnreachableError
 
-POOL_SIZE = 64
-"""Kept-alive connections a process; as many threads ask at once without one being thrown away."""
-
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
-
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
-_FAILURES = (
-    urllib3.exceptions.HTTPError,
-    requests.RequestException,
-    http.client.HTTPException,
-    OSError,
-    ValueError,
-)
-
-
-@frozen
-class Response:
-    """An answer: its status, its headers (looked up in any case), its body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@define
-class _Call:
-    """One request under way, as the connection that carries it needs to know it."""
-
-    deadline: Deadline
-    read_timeout: float
-    reused: bool = False
-
-    def patience(self) -> float:
-        """Return how long the next piece of the answer may take."""
-        remaining = self.deadline.remaining()
-        if not remaining:
-            raise TimeoutError("the time for the whole call is over")
-        return min(self.read_timeout, remaining)
-
-
-_call: ContextVar[_Call] = ContextVar("handlebar_http_call")
+_FAILURES = (urllib3.exceptions.HTTPError, requests.RequestException, http.client.HTTPException, OSError, ValueError)
 
 
 @frozen
@@ -94,20 +50,13 @@ class Transport:
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     session: Any = field(default=None, repr=False)
-    _line: PerProcess[_Line] = field(init=False, repr=False)
+    _line: PerProcess[Line] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_line", PerProcess(lambda: _open_line(self)))
+        line = PerProcess(lambda: open_line(self.base_url, self.headers, self.session))
+        object.__setattr__(self, "_line", line)
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        body: bytes,
-        *,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
+    def send(self, request: Request, *, deadline: Deadline) -> Response:
         """
         Make one request and return the answer, whatever its status; redirects are not followed.
 
@@ -115,14 +64,14 @@ class Transport:
             UnreachableError: No whole answer of at most 8 MiB came by the *deadline*. Its reason is `timeout`,
                 `tls` or `network`.
         """
-        call = _Call(deadline, self.read_timeout)
-        token = _call.set(call)
+        call = Call(deadline, self.read_timeout)
+        token = current_call.set(call)
         try:
-            return self._send_once_more_if_stale(call, method, path, body, headers)
+            return self._send_once_more_if_stale(request, call)
         except _FAILURES as error:
             raise _unreachable(error, deadline) from error
         finally:
-            _call.reset(token)
+            current_call.reset(token)
 
     def close(self) -> None:
         """Close the connections of this process; a later request opens new ones."""
@@ -130,227 +79,19 @@ class Transport:
         if line is not None:
             line.close()
 
-    def _send_once_more_if_stale(
-        self, call: _Call, method: str, path: str, body: bytes, headers: Mapping[str, str] | None
-    ) -> Response:
+    def _send_once_more_if_stale(self, request: Request, call: Call) -> Response:
         """Send; once more at once where the server had closed the kept-alive connection meanwhile."""
-        line = self._line.get()
         try:
-            return line.send(self, call, method, path, body, headers)
+            return self._send(request, call)
         except _FAILURES as error:
             if not (call.reused and isinstance(_cause(error), _STALE)):
                 raise
-        return line.send(self, call, method, path, body, headers)
+        return self._send(request, call)
 
-
-class _Line(Protocol):
-    """The way to the server in one process."""
-
-    def send(
-        self,
-        transport: Transport,
-        call: _Call,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str] | None,
-    ) -> Response: ...
-
-    def close(self) -> None: ...
-
-
-class _PoolLine:
-    """The way through a pool of connections; what every request carries is worked out beforehand."""
-
-    def __init__(self, pool: Any, prefix: str, headers: Mapping[str, str]) -> None:
-        self._pool = pool
-        self._prefix = prefix
-        self._headers = dict(headers)
-
-    def send(
-        self,
-        transport: Transport,
-        call: _Call,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str] | None,
-    ) -> Response:
+    def _send(self, request: Request, call: Call) -> Response:
         patience = call.patience()
-        answer = self._pool.urlopen(
-            method,
-            self._prefix + path,
-            body=body,
-            headers={**self._headers, **headers} if headers else self._headers,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(connect=min(transport.connect_timeout, patience), read=patience),
-            preload_content=False,
-            decode_content=False,
-        )
-        return _read(answer)
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-class _SessionLine:
-    """The way through a session whose adapter sends for itself; slower, and it reads answers as it likes."""
-
-    def __init__(self, session: Any, base_url: str, headers: Mapping[str, str]) -> None:
-        self._session = session
-        self._base_url = base_url
-        self._headers = dict(headers)
-
-    def send(
-        self,
-        transport: Transport,
-        call: _Call,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str] | None,
-    ) -> Response:
-        patience = call.patience()
-        answer = self._session.request(
-            method,
-            self._base_url + path,
-            data=body,
-            headers={**self._headers, **(headers or {})},
-            timeout=(min(transport.connect_timeout, patience), patience),
-            allow_redirects=False,
-        )
-        return Response(answer.status_code, answer.headers, answer.content)
-
-    def close(self) -> None:
-        """The session is its maker's to close."""
-
-
-class _BoundedReader(io.RawIOBase):
-    """Reads a socket within the deadline of one call, however slowly the pieces come."""
-
-    def __init__(self, sock: Any, call: _Call) -> None:
-        self._sock = sock
-        self._call = call
-        # The socket's own file keeps it open until the answer is read, even where the connection is closed first.
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._call.patience())
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-@frozen
-class _BoundedSocket:
-    """What `http.client.HTTPResponse` needs of a socket: a file to read from."""
-
-    sock: Any
-    call: _Call
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self.sock, self.call))
-
-
-class _BoundedConnection:
-    """Mixed into a connection class of urllib3: a request is one write, its answer is read by the call's deadline."""
-
-    sock: Any
-    _held: list[bytes] | None = None
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        call = _call.get(None)
-        if call is not None:
-            call.reused = self.sock is not None
-        held: list[bytes] = []
-        self._held = held
-        try:
-            super().request(*args, **kwargs)  # type: ignore[misc]  # the other base has it
-        finally:
-            self._held = None
-        self.send(b"".join(held))
-
-    def send(self, data: Any) -> None:
-        """Hold back what belongs to a request: written apart, head and body take twice the time."""
-        if self._held is None:
-            super().send(data)  # type: ignore[misc]  # as above
-        else:
-            self._held.append(data)
-
-    @staticmethod
-    def response_class(sock: Any, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        call = _call.get(None)
-        readable: Any = sock if call is None else _BoundedSocket(sock, call)
-        return http.client.HTTPResponse(readable, *args, **kwargs)
-
-
-@cache
-def _bounded(connection: type) -> type:
-    """Return the connection class with answers read by deadline."""
-    return type(f"Bounded{connection.__name__}", (_BoundedConnection, connection), {})
-
-
-def _open_line(transport: Transport) -> _Line:
-    """Work out, once a process, how requests would reach the server; opens no socket."""
-    session = transport.session or requests.Session()
-    headers = {**_chosen_headers(session), **transport.headers}
-    adapter: Any = session.get_adapter(transport.base_url)
-    if type(adapter).send is not HTTPAdapter.send:
-        return _SessionLine(session, transport.base_url, headers)
-    if type(adapter) is HTTPAdapter:
-        # A copy has connections of its own, none of which was opened before a fork.
-        adapter = copy.copy(adapter)
-        adapter.init_poolmanager(1, POOL_SIZE)
-    settings = session.merge_environment_settings(transport.base_url, {}, False, None, None)
-    request = requests.Request("POST", transport.base_url).prepare()
-    pool = adapter.get_connection_with_tls_context(
-        request, settings["verify"], proxies=settings["proxies"], cert=settings["cert"]
-    )
-    pool.ConnectionCls = _bounded(pool.ConnectionCls)
-    _share_tls_context(pool)
-    return _PoolLine(pool, adapter.request_url(request, settings["proxies"]).rstrip("/"), headers)
-
-
-def _chosen_headers(session: requests.Session) -> dict[str, str]:
-    """Return our own headers, and those that the session's owner has set."""
-    usual = requests.utils.default_headers()
-    ours = {"user-agent": f"handlebar-python/{version()}", "accept-encoding": "identity"}
-    theirs = {str(k).lower(): str(v) for k, v in session.headers.items() if usual.get(k) != v}
-    return {**ours, **theirs}
-
-
-def _share_tls_context(pool: Any) -> None:
-    """Build the pool's TLS context now, so that urllib3 does not build one for each connection (16 ms)."""
-    if not isinstance(pool, urllib3.HTTPSConnectionPool) or "ssl_context" in pool.conn_kw:
-        return
-    context = create_urllib3_context(cert_reqs=resolve_cert_reqs(pool.cert_reqs))
-    if pool.ca_certs or pool.ca_cert_dir:
-        context.load_verify_locations(pool.ca_certs, pool.ca_cert_dir)
-    if pool.cert_file:
-        context.load_cert_chain(pool.cert_file, pool.key_file, pool.key_password)
-    pool.conn_kw["ssl_context"] = context
-    pool.ca_certs = pool.ca_cert_dir = pool.cert_file = pool.key_file = pool.key_password = None
-
-
-def _read(answer: Any) -> Response:
-    """Read the whole answer, and give the connection back."""
-    try:
-        body = answer.read(MAX_ANSWER_BYTES + 1)
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ValueError("the answer is too large")
-    except BaseException:
-        answer.close()
-        raise
-    answer.release_conn()
-    return Response(answer.status, answer.headers, body)
+        connect_timeout = min(self.connect_timeout, patience)
+        return self._line.get().send(request, connect_timeout=connect_timeout, read_timeout=patience)
 
 
 def _unreachable(error: Exception, deadline: Deadline) -> UnreachableError:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
-
-from attrs import frozen
 
 from handlebar._plumbing.circuit import TIMEOUT_WEIGHT, Circuit
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import PerProcess
+from handlebar._plumbing.http_lines import Request, Response
 from handlebar._plumbing.retry import RetryPolicy, parse_retry_after
-from handlebar._plumbing.transport import Response, Transport
+from handlebar._plumbing.transport import Transport
 from handlebar.core import wire
 from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
@@ -23,17 +22,6 @@ from handlebar.errors import RefusedError, UnreachableError
 ONCE = RetryPolicy(retries=0, base=0.0, cap=0.0)
 PERSISTENT = RetryPolicy(retries=3, base=0.2, cap=5.0)
 """How evaluate and end are retried, on network errors and 5xx."""
-
-
-@frozen
-class _Exchange:
-    """One request, and how it is to be made."""
-
-    method: str
-    path: str
-    body: str
-    retry: RetryPolicy
-    headers: Mapping[str, str] | None = None
 
 
 class HttpControlPlane:
@@ -69,72 +57,66 @@ class HttpControlPlane:
 
     def register_agent(self, agent: AgentDescriptor, tools: Sequence[Tool], *, budget: float) -> str:
         """Register, as `ControlPlane` says."""
-        exchange = _Exchange("POST", "/v1/agents", wire.encode_agent(agent, tools), ONCE)
-        return wire.decode_agent_id(self._make(exchange, Deadline.after(budget)))
+        request = _request("POST", "/v1/agents", wire.encode_agent(agent, tools))
+        return wire.decode_agent_id(self._make(request, Deadline.after(budget)))
 
     def register_tools(self, agent_id: str, tools: Sequence[Tool], *, budget: float) -> None:
         """Register tools, as `ControlPlane` says."""
         path = f"/v1/agents/{_in_path(agent_id)}/tools"
-        self._make(_Exchange("PUT", path, wire.encode_tools(tools), ONCE), Deadline.after(budget))
+        self._make(_request("PUT", path, wire.encode_tools(tools)), Deadline.after(budget))
 
     def start_run(self, request: StartRequest, *, budget: float) -> Lockdown:
         """Start, as `ControlPlane` says."""
         path = f"/v1/runs/{_in_path(request.run_id)}/start"
-        return wire.decode_lockdown(self._ask(_Exchange("POST", path, wire.encode_start(request), ONCE), budget))
+        return wire.decode_lockdown(self._ask(_request("POST", path, wire.encode_start(request)), ONCE, budget))
 
     def evaluate(self, request: EvaluateRequest, *, budget: float) -> Decision:
         """Ask for a decision, as `ControlPlane` says."""
         path = f"/v1/runs/{_in_path(request.run_id)}/evaluate"
-        return wire.decode_decision(
-            self._ask(_Exchange("POST", path, wire.encode_evaluate(request), PERSISTENT), budget)
-        )
+        question = _request("POST", path, wire.encode_evaluate(request))
+        return wire.decode_decision(self._ask(question, PERSISTENT, budget))
 
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         """Tell, as `ControlPlane` says."""
-        exchange = _Exchange("GET", f"/v1/approvals/{_in_path(approval_id)}", "", ONCE)
-        return wire.decode_approval_status(self._ask(exchange, budget))
+        request = _request("GET", f"/v1/approvals/{_in_path(approval_id)}", "")
+        return wire.decode_approval_status(self._ask(request, ONCE, budget))
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
-        exchange = _Exchange(
-            "POST",
-            "/v1/runs/events",
-            wire.encode_batch(agent_id, events),
-            ONCE,
-            {"x-handlebar-batch-id": batch_id},
-        )
-        self._make(exchange, Deadline.after(budget))
+        body = wire.encode_batch(agent_id, events).encode()
+        request = Request("POST", "/v1/runs/events", body, {"x-handlebar-batch-id": batch_id})
+        self._make(request, Deadline.after(budget))
 
     def end_run(self, agent_id: str, run_id: str, status: RunEndStatus, *, budget: float) -> None:
         """End, as `ControlPlane` says."""
         path = f"/v1/runs/{_in_path(run_id)}/end"
-        self._ask(_Exchange("POST", path, wire.encode_end(agent_id, status), PERSISTENT), budget)
+        self._ask(_request("POST", path, wire.encode_end(agent_id, status)), PERSISTENT, budget)
 
     def close(self) -> None:
         """Close this process's connections."""
         self._transport.close()
 
-    def _ask(self, exchange: _Exchange, budget: float) -> bytes:
-        """Make an exchange that an agent waits for: through the circuit, retried while there is time."""
+    def _ask(self, request: Request, retry: RetryPolicy, budget: float) -> bytes:
+        """Make a request that an agent waits for: through the circuit, retried while there is time."""
         deadline = Deadline.after(budget)
         attempt = 0
         while True:
             try:
-                return self._through_circuit(exchange, deadline)
+                return self._through_circuit(request, deadline)
             except (UnreachableError, RefusedError) as error:
-                delay = exchange.retry.delay(attempt, getattr(error, "retry_after", None))
-                again = exchange.retry.allows(attempt) and _is_passing(error)
+                delay = retry.delay(attempt, getattr(error, "retry_after", None))
+                again = retry.allows(attempt) and _is_passing(error)
                 if not again or delay >= deadline.remaining():
                     raise
             attempt += 1
             _wait(delay)
 
-    def _through_circuit(self, exchange: _Exchange, deadline: Deadline) -> bytes:
+    def _through_circuit(self, request: Request, deadline: Deadline) -> bytes:
         circuit = self._circuit.get()
         if not circuit.may_call():
             raise UnreachableError("The control plane has failed repeatedly and is not asked now", reason="circuit")
         try:
-            answer = self._make(exchange, deadline)
+            answer = self._make(request, deadline)
         except UnreachableError as error:
             circuit.failed(weight=TIMEOUT_WEIGHT if error.reason == "timeout" else 1)
             raise
@@ -147,17 +129,15 @@ class HttpControlPlane:
         circuit.succeeded()
         return answer
 
-    def _make(self, exchange: _Exchange, deadline: Deadline) -> bytes:
-        answer = self._transport.send(
-            exchange.method,
-            exchange.path,
-            exchange.body.encode(),
-            deadline=deadline,
-            headers=exchange.headers,
-        )
+    def _make(self, request: Request, deadline: Deadline) -> bytes:
+        answer = self._transport.send(request, deadline=deadline)
         if not 200 <= answer.status < 300:
-            raise _refused(exchange, answer)
+            raise _refused(request, answer)
         return answer.body
+
+
+def _request(method: str, path: str, body: str) -> Request:
+    return Request(method, path, body.encode())
 
 
 def _in_path(name: str) -> str:
@@ -171,8 +151,8 @@ def _is_passing(error: UnreachableError | RefusedError) -> bool:
     return error.status >= 500 if isinstance(error, RefusedError) else error.reason != "circuit"
 
 
-def _refused(exchange: _Exchange, answer: Response) -> RefusedError:
-    what = exchange.path.rpartition("/")[2]
+def _refused(request: Request, answer: Response) -> RefusedError:
+    what = request.path.rpartition("/")[2]
     hint = {401: "; check the API key", 403: "; the API key may not do this"}.get(answer.status, "")
     return RefusedError(
         f"The control plane answered {answer.status} to {what}{hint}",

@@ -12,28 +12,19 @@ from hypothesis import strategies as st
 from handlebar._plumbing import clock as clocks
 from handlebar.core.budgets import BudgetGrant, BudgetManager
 from handlebar.errors import ConfigError
+from tests.support.clock import Clock
 from tests.support.forks import in_child
 
 
-class _Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the clock that deadlines go by."""
-    clock = _Clock()
+    clock = Clock()
     monkeypatch.setattr(clocks, "monotonic", clock)
     return clock
 
 
-def test_grants_hold_for_their_time(clock: _Clock) -> None:
+def test_grants_hold_for_their_time(clock: Clock) -> None:
     """Until the time is over nobody is asked, then it is time to ask."""
     manager = BudgetManager(60, [BudgetGrant("usd", "allow", 5)])
     clock.now += 59.9
@@ -42,7 +33,7 @@ def test_grants_hold_for_their_time(clock: _Clock) -> None:
     assert manager.reevaluate()
 
 
-def test_the_shortest_time_counts(clock: _Clock) -> None:
+def test_the_shortest_time_counts(clock: Clock) -> None:
     """A grant's own time may be shorter than that of all, never longer."""
     manager = BudgetManager(
         60, [BudgetGrant("a", "allow", 5, expires_seconds=10), BudgetGrant("b", "allow", 5, expires_seconds=600)]
@@ -56,7 +47,7 @@ def test_the_shortest_time_counts(clock: _Clock) -> None:
     assert manager.reevaluate()
 
 
-def test_without_grants_only_time_counts(clock: _Clock) -> None:
+def test_without_grants_only_time_counts(clock: Clock) -> None:
     """An agent without budgets asks when the time is over."""
     manager = BudgetManager()
     assert [] == manager.budgets
@@ -65,7 +56,7 @@ def test_without_grants_only_time_counts(clock: _Clock) -> None:
     assert manager.reevaluate()
 
 
-def test_what_is_used_is_taken_off(clock: _Clock) -> None:
+def test_what_is_used_is_taken_off(clock: Clock) -> None:
     """By id; ids that nobody knows, and grants of any amount, are left alone."""
     endless = BudgetGrant("endless", "allow")
     manager = BudgetManager(60, [BudgetGrant("usd", "allow", 5), BudgetGrant("calls", "allow", 3), endless])
@@ -75,7 +66,7 @@ def test_what_is_used_is_taken_off(clock: _Clock) -> None:
 
 
 @pytest.mark.parametrize("amount", [5, 5.5])
-def test_a_grant_that_is_used_up_is_a_reason_to_ask(clock: _Clock, amount: float) -> None:
+def test_a_grant_that_is_used_up_is_a_reason_to_ask(clock: Clock, amount: float) -> None:
     """Fresh grants put an end to that."""
     manager = BudgetManager(60, [BudgetGrant("usd", "allow", 5), BudgetGrant("calls", "allow", 3)])
     manager.usage({"usd": amount})

@@ -11,22 +11,13 @@ from hypothesis import strategies as st
 
 from handlebar._plumbing import circuit as circuits
 from handlebar._plumbing.circuit import FAILURES_TO_OPEN, FIRST_PAUSE, LONGEST_PAUSE, TIMEOUT_WEIGHT, Circuit
-
-
-class _Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the circuits' clock."""
-    clock = _Clock()
+    clock = Clock()
     monkeypatch.setattr(circuits, "monotonic", clock)
     return clock
 
@@ -38,13 +29,13 @@ def _open(failures: int = FAILURES_TO_OPEN) -> Circuit:
     return circuit
 
 
-def test_a_few_failures_leave_it_closed(clock: _Clock) -> None:
+def test_a_few_failures_leave_it_closed(clock: Clock) -> None:
     """Below the limit every call is made."""
     circuit = _open(FAILURES_TO_OPEN - 1)
     assert [True] * 10 == [circuit.may_call() for _ in range(10)]
 
 
-def test_failures_in_a_row_open_it(clock: _Clock) -> None:
+def test_failures_in_a_row_open_it(clock: Clock) -> None:
     """At the limit no call is made until the first pause is over."""
     circuit = _open()
     assert not circuit.may_call()
@@ -52,7 +43,7 @@ def test_failures_in_a_row_open_it(clock: _Clock) -> None:
     assert not circuit.may_call()
 
 
-def test_only_failures_in_a_row_count(clock: _Clock) -> None:
+def test_only_failures_in_a_row_count(clock: Clock) -> None:
     """A success between failures starts the count again."""
     circuit = Circuit()
     for _ in range(5):
@@ -62,7 +53,7 @@ def test_only_failures_in_a_row_count(clock: _Clock) -> None:
     assert circuit.may_call()
 
 
-def test_timeouts_weigh_more(clock: _Clock) -> None:
+def test_timeouts_weigh_more(clock: Clock) -> None:
     """Two timeouts are enough."""
     circuit = Circuit()
     circuit.failed(weight=TIMEOUT_WEIGHT)
@@ -71,14 +62,14 @@ def test_timeouts_weigh_more(clock: _Clock) -> None:
     assert not circuit.may_call()
 
 
-def test_one_probe_at_a_time(clock: _Clock) -> None:
+def test_one_probe_at_a_time(clock: Clock) -> None:
     """After the pause one caller is let through, all others wait for what becomes of it."""
     circuit = _open()
     clock.now += FIRST_PAUSE
     assert [True, False, False] == [circuit.may_call() for _ in range(3)]
 
 
-def test_one_of_many_threads_is_the_probe(clock: _Clock) -> None:
+def test_one_of_many_threads_is_the_probe(clock: Clock) -> None:
     """However many threads come when the pause is over, one probes."""
     circuit = _open()
     clock.now += FIRST_PAUSE
@@ -92,7 +83,7 @@ def test_one_of_many_threads_is_the_probe(clock: _Clock) -> None:
         assert 1 == sum(pool.map(ask, range(8)))
 
 
-def test_a_probe_that_succeeds_closes_it(clock: _Clock) -> None:
+def test_a_probe_that_succeeds_closes_it(clock: Clock) -> None:
     """One answer is enough, and the next opening begins with the first pause again."""
     circuit = _open()
     clock.now += FIRST_PAUSE
@@ -106,7 +97,7 @@ def test_a_probe_that_succeeds_closes_it(clock: _Clock) -> None:
     assert circuit.may_call()
 
 
-def test_pauses_double_to_the_longest(clock: _Clock) -> None:
+def test_pauses_double_to_the_longest(clock: Clock) -> None:
     """Each probe that fails makes the next pause twice as long, up to five seconds."""
     circuit = _open()
     pauses = []
@@ -119,7 +110,7 @@ def test_pauses_double_to_the_longest(clock: _Clock) -> None:
     assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == pauses
 
 
-def test_a_lost_probe_does_not_block_for_ever(clock: _Clock) -> None:
+def test_a_lost_probe_does_not_block_for_ever(clock: Clock) -> None:
     """A probe whose thread died is followed by another after the longest pause."""
     circuit = _open()
     clock.now += FIRST_PAUSE
@@ -132,7 +123,7 @@ def test_a_lost_probe_does_not_block_for_ever(clock: _Clock) -> None:
 def test_whatever_happened_a_call_is_made_within_the_longest_pause(steps: list[str]) -> None:
     """No history of answers and failures closes the door for longer than five seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        clock = _Clock()
+        clock = Clock()
         patch.setattr(circuits, "monotonic", clock)
         circuit = Circuit()
         acts = {

@@ -11,23 +11,14 @@ import pytest
 
 from handlebar._plumbing import exiting, logs
 from handlebar._plumbing.logs import QUIET_SECONDS, warn_once_a_minute
+from tests.support.clock import Clock
 from tests.support.forks import in_child
 
 
-class _Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the gates' clock."""
-    clock = _Clock()
+    clock = Clock()
     monkeypatch.setattr(logs, "monotonic", clock)
     return clock
 
@@ -52,7 +43,7 @@ def handlers() -> Iterator[list[logging.Handler]]:
     logs.logger.handlers[:] = before
 
 
-def test_one_line_a_minute_with_the_number_held_back(clock: _Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_a_minute_with_the_number_held_back(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """The same reason is logged again after a minute, and the line tells how many were held back."""
     for _ in range(5):
         warn_once_a_minute("test", "Lost %d of %s", 3, "them")
@@ -67,7 +58,7 @@ def test_one_line_a_minute_with_the_number_held_back(clock: _Clock, caplog: pyte
     assert {("handlebar", logging.WARNING)} == {(record.name, record.levelno) for record in caplog.records}
 
 
-def test_a_minute_without_more_of_them_adds_nothing(clock: _Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_minute_without_more_of_them_adds_nothing(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Where nothing was held back, the line does not speak of it."""
     warn_once_a_minute("test", "Lost")
     clock.now += QUIET_SECONDS
@@ -75,7 +66,7 @@ def test_a_minute_without_more_of_them_adds_nothing(clock: _Clock, caplog: pytes
     assert ["Lost", "Lost"] == caplog.messages
 
 
-def test_each_reason_has_its_own_minute(clock: _Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_reason_has_its_own_minute(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """One noisy reason does not silence another."""
     for _ in range(3):
         warn_once_a_minute("one", "One")

@@ -1,0 +1,160 @@
+"""The way to one server in one process: over a pool of kept-alive connections, or through a session of the user's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import requests
+import urllib3
+from attrs import Factory, frozen
+from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+
+from handlebar._plumbing.bounded_reading import bounded
+from handlebar._plumbing.version import version
+
+POOL_SIZE = 64
+"""Kept-alive connections a process; as many threads ask at once without one being thrown away."""
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
+
+@frozen
+class Request:
+    """What is asked: *path* is appended to the base URL, *headers* to those that every request carries."""
+
+    method: str
+    path: str
+    body: bytes
+    headers: Mapping[str, str] = Factory(dict)
+
+
+@frozen
+class Response:
+    """An answer: its status, its headers (looked up in any case), its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Line(Protocol):
+    """The way to the server in one process."""
+
+    def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
+        """Make one request; raises what requests, urllib3 and the system below them raise."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class PoolLine:
+    """The way through a pool of connections; what every request carries is worked out beforehand."""
+
+    def __init__(self, pool: Any, prefix: str, headers: Mapping[str, str]) -> None:
+        self._pool = pool
+        self._prefix = prefix
+        self._headers = dict(headers)
+
+    def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
+        """Send, as `Line` says."""
+        answer = self._pool.urlopen(
+            request.method,
+            self._prefix + request.path,
+            body=request.body,
+            headers={**self._headers, **request.headers},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+            preload_content=False,
+            decode_content=False,
+        )
+        return _read(answer)
+
+    def close(self) -> None:
+        """Close, as `Line` says."""
+        self._pool.close()
+
+
+class SessionLine:
+    """The way through a session whose adapter sends for itself; slower, and it reads answers as it likes."""
+
+    def __init__(self, session: Any, base_url: str, headers: Mapping[str, str]) -> None:
+        self._session = session
+        self._base_url = base_url
+        self._headers = dict(headers)
+
+    def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
+        """Send, as `Line` says."""
+        answer = self._session.request(
+            request.method,
+            self._base_url + request.path,
+            data=request.body,
+            headers={**self._headers, **request.headers},
+            timeout=(connect_timeout, read_timeout),
+            allow_redirects=False,
+        )
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    def close(self) -> None:
+        """Close nothing: the session is its maker's to close."""
+
+
+def open_line(base_url: str, headers: Mapping[str, str], session: Any) -> Line:
+    """Work out, once a process, how requests would reach the server; opens no socket."""
+    session = session or requests.Session()
+    carried = {**_chosen_headers(session), **headers}
+    adapter: Any = session.get_adapter(base_url)
+    if type(adapter).send is not HTTPAdapter.send:
+        return SessionLine(session, base_url, carried)
+    if type(adapter) is HTTPAdapter:
+        # A copy has connections of its own, none of which was opened before a fork.
+        adapter = copy.copy(adapter)
+        adapter.init_poolmanager(1, POOL_SIZE)
+    settings = session.merge_environment_settings(base_url, {}, False, None, None)
+    request = requests.Request("POST", base_url).prepare()
+    pool = adapter.get_connection_with_tls_context(
+        request, settings["verify"], proxies=settings["proxies"], cert=settings["cert"]
+    )
+    pool.ConnectionCls = bounded(pool.ConnectionCls)
+    _share_tls_context(pool)
+    return PoolLine(pool, adapter.request_url(request, settings["proxies"]).rstrip("/"), carried)
+
+
+def _chosen_headers(session: requests.Session) -> dict[str, str]:
+    """Return our own headers, and those that the session's owner has set."""
+    usual = requests.utils.default_headers()
+    ours = {"user-agent": f"handlebar-python/{version()}", "accept-encoding": "identity"}
+    theirs = {str(k).lower(): str(v) for k, v in session.headers.items() if usual.get(k) != v}
+    return {**ours, **theirs}
+
+
+def _share_tls_context(pool: Any) -> None:
+    """Build the pool's TLS context now, so that urllib3 does not build one for each connection (16 ms)."""
+    if not isinstance(pool, urllib3.HTTPSConnectionPool) or "ssl_context" in pool.conn_kw:
+        return
+    context = create_urllib3_context(cert_reqs=resolve_cert_reqs(pool.cert_reqs))
+    if pool.ca_certs or pool.ca_cert_dir:
+        context.load_verify_locations(pool.ca_certs, pool.ca_cert_dir)
+    if pool.cert_file:
+        context.load_cert_chain(pool.cert_file, pool.key_file, pool.key_password)
+    pool.conn_kw["ssl_context"] = context
+    pool.ca_certs = pool.ca_cert_dir = pool.cert_file = pool.key_file = pool.key_password = None
+
+
+def _read(answer: Any) -> Response:
+    """Read the whole answer, and give the connection back."""
+    try:
+        body = answer.read(MAX_ANSWER_BYTES + 1)
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ValueError("the answer is too large")
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
+    return Response(answer.status, answer.headers, body)
