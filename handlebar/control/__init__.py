@@ -7,6 +7,7 @@ _HOMES = {
     "ApprovalRecord": "handlebar.control.approvals",
     "ChainReport": "handlebar.control.audit",
     "EmbeddedControlPlane": "handlebar.control.service",
+    "LockdownRecord": "handlebar.control.lockdowns",
     "RunView": "handlebar.control.runs",
     "open_control_plane": "handlebar.control.service",
 }

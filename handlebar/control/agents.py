@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -10,25 +11,42 @@ from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
 from handlebar.control.tables import agents, tools
 from handlebar.core.schema.agents import AgentDescriptor, Tool
+from handlebar.errors import RefusedError
 
 
 def upsert(connection: Connection, agent: AgentDescriptor) -> str:
     """Make *agent* known, or bring what is known of its slug up to date; return its id."""
-    described = {"name": agent.name, "description": agent.description, "tags": list(agent.tags or ())}
-    known: str | None = connection.execute(select(agents.c.id).where(agents.c.slug == agent.slug)).scalar()
-    if known is not None:
-        connection.execute(update(agents).where(agents.c.id == known).values(described))
-        return known
-    made = uuid7()
-    row = {"id": made, "slug": agent.slug, "created_at": time_ns() // 1000, **described}
-    connection.execute(insert(agents).values(row))
-    return made
+    described = _described(agent)
+    known = _id_of(connection, agent.slug)
+    if known is None:
+        return _add(connection, uuid7(), agent)
+    connection.execute(update(agents).where(agents.c.id == known).values(described))
+    return known
+
+
+def restore(connection: Connection, agent_id: str, agent: AgentDescriptor) -> None:
+    """Make *agent* known under the id that it had before, unless its slug is known."""
+    if _id_of(connection, agent.slug) is None:
+        _add(connection, agent_id, agent)
 
 
 def find(connection: Connection, agent_id: str) -> AgentDescriptor | None:
     """Return the agent of that id."""
     row = connection.execute(select(agents).where(agents.c.id == agent_id)).first()
     return AgentDescriptor(row.slug, row.name, row.description, row.tags) if row else None
+
+
+def id_of(connection: Connection, slug: str) -> str:
+    """
+    Return the id of the agent with that *slug*.
+
+    Raises:
+        RefusedError: There is none (404).
+    """
+    known = _id_of(connection, slug)
+    if known is None:
+        raise RefusedError(f"There is no agent with the slug {slug!r}", status=404)
+    return known
 
 
 def set_tools(connection: Connection, agent_id: str, described: Sequence[Tool]) -> None:
@@ -41,3 +59,18 @@ def set_tools(connection: Connection, agent_id: str, described: Sequence[Tool]) 
     ]
     if rows:
         connection.execute(insert(tools), rows)
+
+
+def _id_of(connection: Connection, slug: str) -> str | None:
+    known: str | None = connection.execute(select(agents.c.id).where(agents.c.slug == slug)).scalar()
+    return known
+
+
+def _add(connection: Connection, agent_id: str, agent: AgentDescriptor) -> str:
+    row = {"id": agent_id, "slug": agent.slug, "created_at": time_ns() // 1000, **_described(agent)}
+    connection.execute(insert(agents).values(row))
+    return agent_id
+
+
+def _described(agent: AgentDescriptor) -> dict[str, Any]:
+    return {"name": agent.name, "description": agent.description, "tags": list(agent.tags or ())}

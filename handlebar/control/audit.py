@@ -56,7 +56,8 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
                 "hash": heads[event.run_id][1],
             }
         )
-    connection.execute(insert(events), rows)
+    if rows:
+        connection.execute(insert(events), rows)
     for run_id, (length, head) in heads.items():
         _set_head(connection, agent_id, run_id, length, head)
     return True

@@ -15,11 +15,9 @@ from handlebar._plumbing import safe_json
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.tables import policy_versions
 from handlebar.core.schema.rules import Policy
+from handlebar.errors import UnreachableError
 from handlebar.policy.loading import load_policies
 from handlebar.policy.writing import policy_to_dict
-
-GENERATION = "SELECT coalesce(max(number), 0) FROM policy_versions"
-"""Asks for a number that grows with every change of a policy."""
 
 
 @frozen
@@ -74,10 +72,18 @@ def store_sources(connection: Connection, sources: Sequence[PolicySource]) -> No
 
 
 def policies_in_force(connection: Connection) -> tuple[Policy, ...]:
-    """Return all policies in their latest versions."""
-    documents = [json.loads(content) for _, content in _current(connection).values()]
-    # Each by itself: what comes from different places need not agree on the ids of rules.
-    return tuple(policy for document in documents for policy in load_policies(document))
+    """
+    Return all policies in their latest versions.
+
+    Raises:
+        UnreachableError: One of them is none that this version of the package can read.
+    """
+    contents = [content for _, content in _current(connection).values()]
+    try:
+        # Each by itself: what comes from different places need not agree on the ids of rules.
+        return tuple(policy for content in contents for policy in load_policies(json.loads(content)))
+    except ValueError as error:
+        raise UnreachableError(f"A policy in the database cannot be read: {error}", reason="database") from error
 
 
 def _current(connection: Connection) -> Mapping[str, tuple[str, str]]:

@@ -5,17 +5,31 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
     Integer,
     MetaData,
     Table,
-    Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy import Text as _Text
 
 metadata = MetaData()
+
+
+class Text(TypeDecorator[str]):
+    """Text of any origin: half of a surrogate pair, which no database holds, is kept as its escape."""
+
+    impl = _Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        """Return *value* as UTF-8 can hold it."""
+        return value if value is None or value.isascii() else value.encode(errors="backslashreplace").decode()
+
 
 # SQLite numbers rows by itself only where the type is exactly INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
@@ -138,6 +152,22 @@ approval_answers = Table(
     Column("note", Text),
     Column("at", BigInteger, nullable=False),
     UniqueConstraint("approval_id", "responded_by"),
+)
+
+lockdown_changes = Table(
+    "lockdown_changes",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("lockdown_id", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("actor_id", Text, comment="null for all"),
+    Column("tool_name", Text, comment="null for all"),
+    Column("reason", Text, nullable=False),
+    Column("until", BigInteger, comment="null for open end"),
+    Column("since", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False, comment="false where this change has lifted it"),
+    Index("lockdown_changes_by_lockdown", "lockdown_id", "number"),
+    sqlite_autoincrement=True,
 )
 
 batches = Table(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -64,7 +66,7 @@ class Examiner:
 
     def _run_hooks(self, phase: Phase, use: ToolUse, run: Any, metrics: dict[str, float]) -> None:
         def keep(key: str, value: float, unit: str | None = None) -> None:
-            metrics[key] = value
+            _keep(metrics, key, value)
 
         self.hooks.run_phase(phase, _context(phase, use, run), keep, on_error=self.on_error)
 
@@ -98,5 +100,7 @@ def _inbuilt(use: ToolUse, args: Measured, result: Measured | None) -> dict[str,
 
 
 def _keep(metrics: dict[str, float], key: str, value: float | None) -> None:
-    if value is not None:
-        metrics[key] = value
+    """Keep a number that others can count with; whoever measured it may have given us anything."""
+    with suppress(OverflowError, TypeError):
+        if value is not None and math.isfinite(value):
+            metrics[key] = value

@@ -106,6 +106,21 @@ def upgrade() -> None:
     )
     op.create_index("events_by_run", "events", ["agent_id", "run_id", "seq"], unique=False)
     op.create_table(
+        "lockdown_changes",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("lockdown_id", sa.Text(), nullable=False),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Text(), nullable=True, comment="null for all"),
+        sa.Column("tool_name", sa.Text(), nullable=True, comment="null for all"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True, comment="null for open end"),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False, comment="false where this change has lifted it"),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("lockdown_changes_by_lockdown", "lockdown_changes", ["lockdown_id", "number"], unique=False)
+    op.create_table(
         "metric_samples",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -165,6 +180,8 @@ def downgrade() -> None:
     op.drop_index("metric_samples_by_run", table_name="metric_samples")
     op.drop_index("metric_samples_by_key", table_name="metric_samples")
     op.drop_table("metric_samples")
+    op.drop_index("lockdown_changes_by_lockdown", table_name="lockdown_changes")
+    op.drop_table("lockdown_changes")
     op.drop_index("events_by_run", table_name="events")
     op.drop_table("events")
     op.drop_table("chains")

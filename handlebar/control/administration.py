@@ -1,0 +1,188 @@
+"""What people do with a control plane: read what it remembers, answer what it asks, lock agents down."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from handlebar._plumbing.clock import Deadline
+from handlebar.control import agents, approvals, audit, lockdowns, runs
+from handlebar.control.approvals import Answer, ApprovalRecord
+from handlebar.control.audit import ChainReport
+from handlebar.control.database import Database
+from handlebar.control.lockdowns import LockdownRecord
+from handlebar.control.runs import RunView
+from handlebar.core.plane import ApprovalStatus
+from handlebar.errors import ConfigError
+
+_SECONDS = 10.0
+"""How long one of these calls may wait for the database."""
+
+
+class Administration:
+    """Reads and changes a control plane's database for people; thread-safe and fork-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def runs(self, *, limit: int = 100) -> list[RunView]:
+        """
+        Return the latest runs, newest first.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return runs.latest(connection, limit)
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        """
+        Return the audit events of a run as they are on the wire, in the order in which they were recorded.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return [json.loads(row.body) for row in audit.events_of(connection, run_id)]
+
+    def approvals(self, *, status: ApprovalStatus | None = None, limit: int = 100) -> list[ApprovalRecord]:
+        """
+        Return the latest questions to people, newest first.
+
+        Args:
+            status: Only those that are `pending`, `approved`, `denied`, `expired` or `used`.
+
+            limit: So many at most.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return approvals.listed(connection, status, limit)
+
+    def approval(self, approval_id: str) -> ApprovalRecord:
+        """
+        Return one question.
+
+        Raises:
+            RefusedError: There is none of that id (404).
+
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return approvals.find(connection, approval_id)
+
+    def respond(
+        self, approval_id: str, status: Answer, *, responded_by: str, note: str | None = None
+    ) -> ApprovalRecord:
+        """
+        Answer a question. Of two answers that race exactly one wins.
+
+        Args:
+            approval_id: The question.
+
+            status: `approved` or `denied`.
+
+            responded_by: Who answers.
+
+            note: Why, for the record.
+
+        Raises:
+            ConfigError: *status* or *responded_by* is not what is allowed.
+
+            RefusedError: There is no such question (404); it is not open any more, or this person has answered
+                already (409); this person may not answer (403).
+
+            UnreachableError: The database cannot be used.
+        """
+        _check_answer(status, responded_by)
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            approvals.respond(connection, approval_id, status, responded_by, note)
+            return approvals.find(connection, approval_id)
+
+    def lock_down(
+        self,
+        agent: str,
+        reason: str,
+        *,
+        until: datetime | None = None,
+        actor: str | None = None,
+        tool: str | None = None,
+    ) -> LockdownRecord:
+        """
+        Forbid an agent everything, from its next decision on, in every process.
+
+        Args:
+            agent: The agent's slug.
+
+            reason: Why, for people and models.
+
+            until: When it ends by itself, with a time zone; None for not before it is lifted.
+
+            actor: The external id of the one actor that it is about; None for all.
+
+            tool: The name of the one tool that it is about; None for all.
+
+        Raises:
+            ConfigError: *reason* is empty, or *until* has no time zone.
+
+            RefusedError: There is no such agent (404).
+
+            UnreachableError: The database cannot be used.
+        """
+        if not reason.strip():
+            raise ConfigError("reason", reason, "a str that is not empty")
+        if until is not None and until.tzinfo is None:
+            raise ConfigError("until", until, "a datetime with a time zone")
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            agent_id = agents.id_of(connection, agent)
+            made = lockdowns.new_lockdown(agent_id, reason, until=until, actor_id=actor, tool_name=tool)
+            lockdowns.impose(connection, made)
+        return made
+
+    def lockdowns(self, agent: str | None = None) -> list[LockdownRecord]:
+        """
+        Return the lockdowns in force, of one agent (by its slug) or of all.
+
+        Raises:
+            RefusedError: There is no such agent (404).
+
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            agent_id = None if agent is None else agents.id_of(connection, agent)
+            return [each for each in lockdowns.in_force(connection, agent_id) if not each.is_over]
+
+    def lift_lockdown(self, agent: str, *, actor: str | None = None, tool: str | None = None) -> int:
+        """
+        Lift what `lock_down` has imposed with the same *agent*, *actor* and *tool*; return how many were lifted.
+
+        Raises:
+            RefusedError: There is no such agent (404).
+
+            UnreachableError: The database cannot be used.
+        """
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            known = lockdowns.in_force(connection, agents.id_of(connection, agent))
+            meant = [each for each in known if (each.actor_id, each.tool_name) == (actor, tool)]
+            for each in meant:
+                lockdowns.lift(connection, each)
+        return len(meant)
+
+    def verify_chain(self, agent_id: str, run_id: str) -> ChainReport:
+        """
+        Check that no audit event of a run was changed, removed or moved since it was recorded.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return audit.verify(connection, agent_id, run_id)
+
+
+def _check_answer(status: object, responded_by: object) -> None:
+    if status not in ("approved", "denied"):
+        raise ConfigError("status", status, "'approved' or 'denied'")
+    if not isinstance(responded_by, str) or not responded_by.strip():
+        raise ConfigError("responded_by", responded_by, "a str that is not empty")

@@ -1,0 +1,96 @@
+"""One request on its way to a decision: what the rules say of it, and what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from sqlalchemy import Connection
+
+from handlebar._plumbing.clock import time_ns
+from handlebar.control import history
+from handlebar.control.facts import NoPast, StoredFacts
+from handlebar.control.history import Caller
+from handlebar.control.host import HostAnswers
+from handlebar.core.plane import EvaluateRequest
+from handlebar.core.schema.governance import Decision
+from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
+from handlebar.policy.engine import Engine, Outcome
+from handlebar.policy.facts import Call
+
+_TOKENS = frozenset({Kind.LLM_TOKENS_IN.value, Kind.LLM_TOKENS_OUT.value, Kind.LLM_COST_USD.value})
+_OF_ARGUMENTS = frozenset({Kind.BYTES_IN.value, Kind.RECORDS_IN.value})
+
+
+class Question:
+    """One request on its way to a decision."""
+
+    def __init__(self, request: EvaluateRequest, engine: Engine, host: HostAnswers) -> None:
+        self.request = request
+        self._host = host
+        self.call = _call(request)
+        self._engine = engine
+        self._is_remembered = request.phase == "tool.before" and engine.remembers(request.tool_name, request.tool_tags)
+
+    @property
+    def needs_database(self) -> bool:
+        """Whether a rule looks back, or this call is one that rules will look back for."""
+        request = self.request
+        return (
+            self._is_remembered
+            or self._engine.needs_past(request.phase, request.tool_name, request.tool_tags)
+            or bool(self._metrics(allowed=True))
+        )
+
+    def outcome_without_past(self) -> Outcome:
+        """Return what the rules say, where none looks back."""
+        return self._engine.evaluate(self.call, NoPast(self._host))
+
+    def outcome(self, connection: Connection) -> Outcome:
+        """Return what the rules say, with the past as it is in *connection*'s transaction."""
+        facts = StoredFacts(connection, self._caller, self._host, self.call.metrics)
+        return self._engine.evaluate(self.call, facts)
+
+    def remember(self, connection: Connection, decision: Decision) -> None:
+        """Let the call count, and what was measured of it, as far as rules will ask for it."""
+        if decision.allowed and self._is_remembered:
+            history.remember_call(connection, self._caller, self.request.tool_name, self.request.tool_tags)
+        history.remember_metrics(connection, self._caller, self._metrics(allowed=decision.allowed))
+
+    @property
+    def _caller(self) -> Caller:
+        request = self.request
+        return Caller(
+            agent_id=request.agent_id,
+            run_id=request.run_id,
+            actor_id=request.actor.external_id if request.actor else None,
+            run_tags=request.tags,
+            at=time_ns() // 1000,
+        )
+
+    def _metrics(self, *, allowed: bool) -> Mapping[str, float]:
+        """Return the numbers to keep: each once, and of a call that does not run only what the model has used."""
+        wanted = self._engine.metric_keys
+        if self._engine.needs_run_time:
+            wanted |= {Kind.DURATION_MS.value}
+        if self.request.phase == "tool.after":
+            wanted -= _OF_ARGUMENTS  # they were kept before the call
+        elif not allowed:
+            wanted &= _TOKENS
+        return {key: value for key, value in self.request.metrics.items() if key in wanted}
+
+
+def _call(request: EvaluateRequest) -> Call:
+    return Call(
+        phase=request.phase,
+        agent_slug="",
+        tool_name=request.tool_name,
+        tool_tags=request.tool_tags,
+        args=request.args.value(),
+        result=request.result.value() if request.result else None,
+        actor=request.actor,
+        run_tags=request.tags,
+        subjects=request.subjects,
+        metrics=request.metrics,
+        now=datetime.now(timezone.utc),
+    )

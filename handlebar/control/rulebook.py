@@ -1,0 +1,119 @@
+"""What is in force in this process: policies, lockdowns, and the engines made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.forking import PerProcess
+from handlebar.control import agents, lockdowns, policies
+from handlebar.control.database import Database
+from handlebar.control.lockdowns import LockdownRecord
+from handlebar.control.policies import PolicySource
+from handlebar.core.schema.agents import AgentDescriptor
+from handlebar.core.schema.rules import Policy
+from handlebar.errors import RefusedError
+from handlebar.policy.engine import Engine, compile_policies
+
+_GENERATION = (
+    "SELECT coalesce((SELECT max(number) FROM policy_versions), 0)"
+    " + coalesce((SELECT max(number) FROM lockdown_changes), 0)"
+)
+"""Asks for a number that grows with every change of a policy or a lockdown."""
+
+
+@frozen
+class InForce:
+    """
+    Policies and lockdowns of one generation; engines are compiled on first use.
+
+    Attributes:
+        file_number: Counts the files that the database has been, as this process has seen it.
+    """
+
+    file_number: int
+    generation: int
+    policies: tuple[Policy, ...]
+    lockdowns: tuple[LockdownRecord, ...]
+    engines: dict[AgentDescriptor, Engine] = field(factory=dict)
+
+
+class _Process:
+    """What one process knows."""
+
+    def __init__(self) -> None:
+        self.loaded_into: int | None = None
+        self.in_force: InForce | None = None
+        self.agents: dict[str, AgentDescriptor] = {}
+
+
+class Rulebook:
+    """
+    Keeps what is in force, and reads it again when anybody has changed it; lives as long as its control plane.
+
+    Thread-safe and fork-safe.
+
+    Args:
+        sources: The policies of the client's config, which are put in force by each process that decides.
+    """
+
+    def __init__(self, database: Database, sources: Sequence[PolicySource]) -> None:
+        self._database = database
+        self._sources = sources
+        self._process: PerProcess[_Process] = PerProcess(_Process)
+
+    def agent_registered(self, agent_id: str, agent: AgentDescriptor) -> None:
+        """Take note of an agent, as it is described from now on."""
+        self._process.get().agents[agent_id] = agent
+
+    def load_sources(self, deadline: Deadline) -> None:
+        """Put the config's policies in force, where this process has not done so yet."""
+        process, number = self._process.get(), self._database.file_number(deadline)
+        if process.loaded_into == number:
+            return
+        if self._sources or process.agents:
+            with self._database.write(deadline) as connection:
+                policies.store_sources(connection, self._sources)
+                # A new file in the old one's place knows none of them; whoever has their ids keeps them.
+                for agent_id, agent in process.agents.items():
+                    agents.restore(connection, agent_id, agent)
+        process.loaded_into = number
+
+    def current(self, deadline: Deadline) -> InForce:
+        """Return what is in force, read again where somebody has changed it."""
+        process = self._process.get()
+        self.load_sources(deadline)
+        generation = self._database.quick_number(_GENERATION, deadline)
+        seen = (self._database.file_number(deadline), generation)
+        known = process.in_force
+        if known is None or (known.file_number, known.generation) != seen:
+            with self._database.read(deadline) as connection:
+                found = policies.policies_in_force(connection), lockdowns.in_force(connection)
+            process.in_force = known = InForce(*seen, *found)
+        return known
+
+    def engine(self, agent_id: str, in_force: InForce, deadline: Deadline) -> Engine:
+        """
+        Return the engine for an agent.
+
+        Raises:
+            RefusedError: There is no such agent (404).
+        """
+        agent = self._agent(agent_id, deadline)
+        engine = in_force.engines.get(agent)
+        if engine is None:
+            engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
+            in_force.engines[agent] = engine
+        return engine
+
+    def _agent(self, agent_id: str, deadline: Deadline) -> AgentDescriptor:
+        known = self._process.get().agents
+        if agent_id not in known:
+            with self._database.read(deadline) as connection:
+                agent = agents.find(connection, agent_id)
+            if agent is None:
+                raise RefusedError(f"There is no agent with the id {agent_id!r}", status=404)
+            known[agent_id] = agent
+        return known[agent_id]
