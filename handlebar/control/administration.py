@@ -21,10 +21,11 @@ _SECONDS = 10.0
 
 
 class Administration:
-    """Reads and changes a control plane's database for people; thread-safe and fork-safe."""
+    """Reads and changes a control plane's database for the people of one tenant; thread-safe and fork-safe."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
+        self._tenant = tenant
 
     def runs(self, *, limit: int = 100) -> list[RunView]:
         """
@@ -34,7 +35,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return runs.latest(connection, limit)
+            return runs.latest(connection, self._tenant, limit)
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """
@@ -44,7 +45,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return [json.loads(row.body) for row in audit.events_of(connection, run_id)]
+            return [json.loads(row.body) for row in audit.events_of(connection, self._tenant, run_id)]
 
     def approvals(self, *, status: ApprovalStatus | None = None, limit: int = 100) -> list[ApprovalRecord]:
         """
@@ -59,7 +60,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return approvals.listed(connection, status, limit)
+            return approvals.listed(connection, self._tenant, status, limit)
 
     def approval(self, approval_id: str) -> ApprovalRecord:
         """
@@ -71,7 +72,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return approvals.find(connection, approval_id)
+            return approvals.find(connection, self._tenant, approval_id)
 
     def respond(
         self, approval_id: str, status: Answer, *, responded_by: str, note: str | None = None
@@ -98,8 +99,8 @@ class Administration:
         """
         _check_answer(status, responded_by)
         with self._database.write(Deadline.after(_SECONDS)) as connection:
-            approvals.respond(connection, approval_id, status, responded_by, note)
-            return approvals.find(connection, approval_id)
+            approvals.respond(connection, self._tenant, approval_id, status, responded_by, note)
+            return approvals.find(connection, self._tenant, approval_id)
 
     def lock_down(
         self,
@@ -136,7 +137,7 @@ class Administration:
         if until is not None and until.tzinfo is None:
             raise ConfigError("until", until, "a datetime with a time zone")
         with self._database.write(Deadline.after(_SECONDS)) as connection:
-            agent_id = agents.id_of(connection, agent)
+            agent_id = agents.id_of(connection, self._tenant, agent)
             made = lockdowns.new_lockdown(agent_id, reason, until=until, actor_id=actor, tool_name=tool)
             lockdowns.impose(connection, made)
         return made
@@ -151,8 +152,8 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            agent_id = None if agent is None else agents.id_of(connection, agent)
-            return [each for each in lockdowns.in_force(connection, agent_id) if not each.is_over]
+            agent_id = None if agent is None else agents.id_of(connection, self._tenant, agent)
+            return [each for each in lockdowns.in_force(connection, self._tenant, agent_id) if not each.is_over]
 
     def lift_lockdown(self, agent: str, *, actor: str | None = None, tool: str | None = None) -> int:
         """
@@ -164,7 +165,7 @@ class Administration:
             UnreachableError: The database cannot be used.
         """
         with self._database.write(Deadline.after(_SECONDS)) as connection:
-            known = lockdowns.in_force(connection, agents.id_of(connection, agent))
+            known = lockdowns.in_force(connection, self._tenant, agents.id_of(connection, self._tenant, agent))
             meant = [each for each in known if (each.actor_id, each.tool_name) == (actor, tool)]
             for each in meant:
                 lockdowns.lift(connection, each)
@@ -178,7 +179,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return audit.verify(connection, agent_id, run_id)
+            return audit.verify(connection, self._tenant, agent_id, run_id)
 
 
 def _check_answer(status: object, responded_by: object) -> None:

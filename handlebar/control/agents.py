@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
@@ -14,36 +14,49 @@ from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.errors import RefusedError
 
 
-def upsert(connection: Connection, agent: AgentDescriptor) -> str:
+def upsert(connection: Connection, tenant: str, agent: AgentDescriptor) -> str:
     """Make *agent* known, or bring what is known of its slug up to date; return its id."""
     described = _described(agent)
-    known = _id_of(connection, agent.slug)
+    known = _id_of(connection, tenant, agent.slug)
     if known is None:
-        return _add(connection, uuid7(), agent)
+        return _add(connection, tenant, uuid7(), agent)
     connection.execute(update(agents).where(agents.c.id == known).values(described))
     return known
 
 
-def restore(connection: Connection, agent_id: str, agent: AgentDescriptor) -> None:
+def restore(connection: Connection, tenant: str, agent_id: str, agent: AgentDescriptor) -> None:
     """Make *agent* known under the id that it had before, unless its slug is known."""
-    if _id_of(connection, agent.slug) is None:
-        _add(connection, agent_id, agent)
+    if _id_of(connection, tenant, agent.slug) is None:
+        _add(connection, tenant, agent_id, agent)
 
 
-def find(connection: Connection, agent_id: str) -> AgentDescriptor | None:
-    """Return the agent of that id."""
-    row = connection.execute(select(agents).where(agents.c.id == agent_id)).first()
-    return AgentDescriptor(row.slug, row.name, row.description, row.tags) if row else None
+def find(connection: Connection, tenant: str, agent_id: str) -> AgentDescriptor:
+    """
+    Return the agent of that id.
+
+    Raises:
+        RefusedError: The tenant has none (404).
+    """
+    query = select(agents).where(agents.c.tenant == tenant, agents.c.id == agent_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise RefusedError(f"There is no agent with the id {agent_id!r}", status=404)
+    return AgentDescriptor(row.slug, row.name, row.description, row.tags)
 
 
-def id_of(connection: Connection, slug: str) -> str:
+def of_tenant(tenant: str) -> Select[Any]:
+    """Return what selects the ids of the tenant's agents."""
+    return select(agents.c.id).where(agents.c.tenant == tenant)
+
+
+def id_of(connection: Connection, tenant: str, slug: str) -> str:
     """
     Return the id of the agent with that *slug*.
 
     Raises:
-        RefusedError: There is none (404).
+        RefusedError: The tenant has none (404).
     """
-    known = _id_of(connection, slug)
+    known = _id_of(connection, tenant, slug)
     if known is None:
         raise RefusedError(f"There is no agent with the slug {slug!r}", status=404)
     return known
@@ -61,13 +74,13 @@ def set_tools(connection: Connection, agent_id: str, described: Sequence[Tool]) 
         connection.execute(insert(tools), rows)
 
 
-def _id_of(connection: Connection, slug: str) -> str | None:
-    known: str | None = connection.execute(select(agents.c.id).where(agents.c.slug == slug)).scalar()
+def _id_of(connection: Connection, tenant: str, slug: str) -> str | None:
+    known: str | None = connection.execute(of_tenant(tenant).where(agents.c.slug == slug)).scalar()
     return known
 
 
-def _add(connection: Connection, agent_id: str, agent: AgentDescriptor) -> str:
-    row = {"id": agent_id, "slug": agent.slug, "created_at": time_ns() // 1000, **_described(agent)}
+def _add(connection: Connection, tenant: str, agent_id: str, agent: AgentDescriptor) -> str:
+    row = {"id": agent_id, "tenant": tenant, "slug": agent.slug, "created_at": time_ns() // 1000, **_described(agent)}
     connection.execute(insert(agents).values(row))
     return agent_id
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
+from handlebar.control.agents import of_tenant
 from handlebar.control.moments import moment
 from handlebar.control.tables import approval_answers, approvals
 from handlebar.core.plane import ApprovalStatus, EvaluateRequest
@@ -119,7 +120,9 @@ def use(connection: Connection, approval_id: str) -> None:
     connection.execute(update(approvals).where(this, approvals.c.uses_left <= 0).values(status="used"))
 
 
-def respond(connection: Connection, approval_id: str, answer: Answer, responded_by: str, note: str | None) -> None:
+def respond(
+    connection: Connection, tenant: str, approval_id: str, answer: Answer, responded_by: str, note: str | None
+) -> None:
     """
     Take a person's answer; call it in a transaction that writes, so that of two that race one wins.
 
@@ -127,7 +130,7 @@ def respond(connection: Connection, approval_id: str, answer: Answer, responded_
         RefusedError: There is no such question (404); it is answered or has expired, or this person has answered
             already (409); the person is none of its approvers (403).
     """
-    row = _row(connection, approval_id)
+    row = _row(connection, tenant, approval_id)
     status = status_of(row)
     if status != "pending":
         raise RefusedError(f"The approval {approval_id} is not open any more: it is {status}", status=409)
@@ -144,19 +147,23 @@ def respond(connection: Connection, approval_id: str, answer: Answer, responded_
         connection.execute(update(approvals).where(approvals.c.id == approval_id).values(status=answer))
 
 
-def find(connection: Connection, approval_id: str) -> ApprovalRecord:
+def find(connection: Connection, tenant: str, approval_id: str) -> ApprovalRecord:
     """
     Return the question of that id.
 
     Raises:
         RefusedError: There is none (404).
     """
-    return _record(connection, _row(connection, approval_id))
+    return _record(connection, _row(connection, tenant, approval_id))
 
 
-def listed(connection: Connection, status: ApprovalStatus | None, limit: int) -> list[ApprovalRecord]:
+def listed(connection: Connection, tenant: str, status: ApprovalStatus | None, limit: int) -> list[ApprovalRecord]:
     """Return the latest questions of that *status*, or of any; newest first."""
-    query = select(approvals).order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
+    query = (
+        select(approvals)
+        .where(approvals.c.agent_id.in_(of_tenant(tenant)))
+        .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
+    )
     if status is not None:
         query = query.where(approvals.c.status == ("pending" if status == "expired" else status))
     rows = (row for row in connection.execute(query) if status in (None, status_of(row)))
@@ -169,8 +176,9 @@ def status_of(row: Row[Any]) -> Any:
     return "expired" if expired else row.status
 
 
-def _row(connection: Connection, approval_id: str) -> Row[Any]:
-    row = connection.execute(select(approvals).where(approvals.c.id == approval_id)).first()
+def _row(connection: Connection, tenant: str, approval_id: str) -> Row[Any]:
+    wanted = (approvals.c.id == approval_id, approvals.c.agent_id.in_(of_tenant(tenant)))
+    row = connection.execute(select(approvals).where(*wanted)).first()
     if row is None:
         raise RefusedError(f"There is no approval with the id {approval_id!r}", status=404)
     return row

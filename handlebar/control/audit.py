@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from handlebar._plumbing.clock import time_ns
+from handlebar.control.agents import of_tenant
 from handlebar.control.tables import batches, chains, events
 from handlebar.core.plane import EncodedEvent
 
@@ -38,7 +39,11 @@ class ChainReport:
 
 def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
     """Store *batch*, unless one of that id was stored before; tell whether it was new."""
-    first = insert_or(batches).values(id=batch_id, received_at=time_ns() // 1000).on_conflict_do_nothing()
+    first = (
+        insert_or(batches)
+        .values(agent_id=agent_id, id=batch_id, received_at=time_ns() // 1000)
+        .on_conflict_do_nothing()
+    )
     if not connection.execute(first).rowcount:
         return False
     heads = {run_id: _head(connection, agent_id, run_id) for run_id in {event.run_id for event in batch}}
@@ -68,19 +73,20 @@ def chained(before: str, body: str) -> str:
     return hashlib.sha256(f"{before}\n{body}".encode()).hexdigest()
 
 
-def events_of(connection: Connection, run_id: str, agent_id: str | None = None) -> Iterator[Row[Any]]:
+def events_of(connection: Connection, tenant: str, run_id: str, agent_id: str | None = None) -> Iterator[Row[Any]]:
     """Return agent, body and hash of a run's events, in order."""
     query = select(events.c.agent_id, events.c.body, events.c.hash).where(events.c.run_id == run_id)
+    query = query.where(events.c.agent_id.in_(of_tenant(tenant)))
     if agent_id is not None:
         query = query.where(events.c.agent_id == agent_id)
     return iter(connection.execute(query.order_by(events.c.seq)))
 
 
-def verify(connection: Connection, agent_id: str, run_id: str) -> ChainReport:
+def verify(connection: Connection, tenant: str, agent_id: str, run_id: str) -> ChainReport:
     """Check the chain of one run's events."""
     head = _NO_HASH
     number = 0
-    for number, row in enumerate(events_of(connection, run_id, agent_id)):
+    for number, row in enumerate(events_of(connection, tenant, run_id, agent_id)):
         head = chained(head, row.body)
         if head != row.hash:
             return ChainReport(intact=False, length=number + 1, broken_at=number)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
+from handlebar.control.agents import of_tenant
 from handlebar.control.moments import microseconds, moment
 from handlebar.control.tables import lockdown_changes
 from handlebar.core.plane import EvaluateRequest, Lockdown, StartRequest
@@ -63,10 +64,11 @@ def lift(connection: Connection, lockdown: LockdownRecord) -> None:
     _change(connection, lockdown, active=False)
 
 
-def in_force(connection: Connection, agent_id: str | None = None) -> tuple[LockdownRecord, ...]:
+def in_force(connection: Connection, tenant: str, agent_id: str | None = None) -> tuple[LockdownRecord, ...]:
     """Return what has not been lifted, of one agent or of all; some of it may be over by its time."""
     latest = select(func.max(lockdown_changes.c.number)).group_by(lockdown_changes.c.lockdown_id)
     query = select(lockdown_changes).where(lockdown_changes.c.number.in_(latest), lockdown_changes.c.active)
+    query = query.where(lockdown_changes.c.agent_id.in_(of_tenant(tenant)))
     if agent_id is not None:
         query = query.where(lockdown_changes.c.agent_id == agent_id)
     return tuple(_record(row) for row in connection.execute(query.order_by(lockdown_changes.c.number)))

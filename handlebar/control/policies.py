@@ -58,27 +58,27 @@ def read_sources(configured: Any, *, owner: str) -> tuple[PolicySource, ...]:
     return tuple(sources)
 
 
-def store_sources(connection: Connection, sources: Sequence[PolicySource]) -> None:
+def store_sources(connection: Connection, tenant: str, sources: Sequence[PolicySource]) -> None:
     """Make new versions of what has changed, and take back what a source has no more."""
-    current = _current(connection)
+    current = _current(connection, tenant)
     for source in sources:
         wanted = {policy.id: safe_json.canonical(policy_to_dict(policy)) for policy in source.policies}
         for policy_id, content in wanted.items():
             if (source.name, content) != current.get(policy_id):
-                _add(connection, source.name, policy_id, content)
+                _add(connection, tenant, source.name, policy_id, content)
         for policy_id, (name, _) in current.items():
             if name == source.name and policy_id not in wanted:
-                _add(connection, source.name, policy_id, None)
+                _add(connection, tenant, source.name, policy_id, None)
 
 
-def policies_in_force(connection: Connection) -> tuple[Policy, ...]:
+def policies_in_force(connection: Connection, tenant: str) -> tuple[Policy, ...]:
     """
-    Return all policies in their latest versions.
+    Return the tenant's policies in their latest versions.
 
     Raises:
         UnreachableError: One of them is none that this version of the package can read.
     """
-    contents = [content for _, content in _current(connection).values()]
+    contents = [content for _, content in _current(connection, tenant).values()]
     try:
         # Each by itself: what comes from different places need not agree on the ids of rules.
         return tuple(policy for content in contents for policy in load_policies(json.loads(content)))
@@ -86,17 +86,23 @@ def policies_in_force(connection: Connection) -> tuple[Policy, ...]:
         raise UnreachableError(f"A policy in the database cannot be read: {error}", reason="database") from error
 
 
-def _current(connection: Connection) -> Mapping[str, tuple[str, str]]:
-    """Return source and content of each policy that was not taken back."""
+def _current(connection: Connection, tenant: str) -> Mapping[str, tuple[str, str]]:
+    """Return source and content of each policy of the tenant that was not taken back."""
     versions = policy_versions.c
-    latest = select(func.max(versions.number)).group_by(versions.policy_id)
+    latest = select(func.max(versions.number)).where(versions.tenant == tenant).group_by(versions.policy_id)
     query = select(versions.policy_id, versions.source, versions.content)
     rows = connection.execute(query.where(versions.number.in_(latest), versions.content.is_not(None)))
     return {policy_id: (source, content) for policy_id, source, content in rows}
 
 
-def _add(connection: Connection, source: str, policy_id: str, content: str | None) -> None:
-    row = {"policy_id": policy_id, "source": source, "content": content, "created_at": time_ns() // 1000}
+def _add(connection: Connection, tenant: str, source: str, policy_id: str, content: str | None) -> None:
+    row = {
+        "tenant": tenant,
+        "policy_id": policy_id,
+        "source": source,
+        "content": content,
+        "created_at": time_ns() // 1000,
+    }
     connection.execute(insert(policy_versions).values(row))
 
 

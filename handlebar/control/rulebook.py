@@ -14,7 +14,6 @@ from handlebar.control.lockdowns import LockdownRecord
 from handlebar.control.policies import PolicySource
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.rules import Policy
-from handlebar.errors import RefusedError
 from handlebar.policy.engine import Engine, compile_policies
 
 _GENERATION = (
@@ -59,8 +58,9 @@ class Rulebook:
         sources: The policies of the client's config, which are put in force by each process that decides.
     """
 
-    def __init__(self, database: Database, sources: Sequence[PolicySource]) -> None:
+    def __init__(self, database: Database, tenant: str, sources: Sequence[PolicySource]) -> None:
         self._database = database
+        self._tenant = tenant
         self._sources = sources
         self._process: PerProcess[_Process] = PerProcess(_Process)
 
@@ -75,10 +75,10 @@ class Rulebook:
             return
         if self._sources or process.agents:
             with self._database.write(deadline) as connection:
-                policies.store_sources(connection, self._sources)
+                policies.store_sources(connection, self._tenant, self._sources)
                 # A new file in the old one's place knows none of them; whoever has their ids keeps them.
                 for agent_id, agent in process.agents.items():
-                    agents.restore(connection, agent_id, agent)
+                    agents.restore(connection, self._tenant, agent_id, agent)
         process.loaded_into = number
 
     def current(self, deadline: Deadline) -> InForce:
@@ -90,7 +90,10 @@ class Rulebook:
         known = process.in_force
         if known is None or (known.file_number, known.generation) != seen:
             with self._database.read(deadline) as connection:
-                found = policies.policies_in_force(connection), lockdowns.in_force(connection)
+                found = (
+                    policies.policies_in_force(connection, self._tenant),
+                    lockdowns.in_force(connection, self._tenant),
+                )
             process.in_force = known = InForce(*seen, *found)
         return known
 
@@ -112,8 +115,5 @@ class Rulebook:
         known = self._process.get().agents
         if agent_id not in known:
             with self._database.read(deadline) as connection:
-                agent = agents.find(connection, agent_id)
-            if agent is None:
-                raise RefusedError(f"There is no agent with the id {agent_id!r}", status=404)
-            known[agent_id] = agent
+                known[agent_id] = agents.find(connection, self._tenant, agent_id)
         return known[agent_id]

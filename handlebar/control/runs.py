@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from handlebar._plumbing.clock import time_ns
+from handlebar.control.agents import of_tenant
 from handlebar.control.moments import moment
 from handlebar.control.tables import runs
 from handlebar.core.plane import RunEndStatus, StartRequest
@@ -54,9 +55,9 @@ def end(connection: Connection, agent_id: str, run_id: str, status: RunEndStatus
     connection.execute(update(runs).where(*this).values(status=status, ended_at=time_ns() // 1000))
 
 
-def latest(connection: Connection, limit: int) -> list[RunView]:
-    """Return the latest runs, newest first."""
-    query = select(runs).order_by(runs.c.started_at.desc()).limit(limit)
+def latest(connection: Connection, tenant: str, limit: int) -> list[RunView]:
+    """Return the tenant's latest runs, newest first."""
+    query = select(runs).where(runs.c.agent_id.in_(of_tenant(tenant))).order_by(runs.c.started_at.desc()).limit(limit)
     return [_view(row) for row in connection.execute(query)]
 
 

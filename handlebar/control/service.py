@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import Deadline
 from handlebar.control import agents, approvals, audit, lockdowns, runs
@@ -18,6 +21,9 @@ from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
 from handlebar.policy.decisions import decision_for
 
+THE_TENANT = "default"
+"""Whose everything is in a database that has but one tenant."""
+
 
 class EmbeddedControlPlane(Administration):
     """
@@ -26,9 +32,11 @@ class EmbeddedControlPlane(Administration):
     Thread-safe, fork-safe, and safe beside other processes on the same file. Opens nothing before it is used.
     """
 
-    def __init__(self, database: Database, sources: Sequence[PolicySource], host: Host) -> None:
-        super().__init__(database)
-        self._rulebook = Rulebook(database, sources)
+    def __init__(
+        self, database: Database, sources: Sequence[PolicySource] = (), *, host: Host, tenant: str = THE_TENANT
+    ) -> None:
+        super().__init__(database, tenant)
+        self._rulebook = Rulebook(database, tenant, sources)
         self._host = host
 
     def register_agent(self, agent: AgentDescriptor, tools: Sequence[Tool], *, budget: float) -> str:
@@ -36,20 +44,20 @@ class EmbeddedControlPlane(Administration):
         deadline = Deadline.after(budget)
         self._rulebook.load_sources(deadline)
         with self._database.write(deadline) as connection:
-            agent_id = agents.upsert(connection, agent)
+            agent_id = agents.upsert(connection, self._tenant, agent)
             agents.set_tools(connection, agent_id, tools)
         self._rulebook.agent_registered(agent_id, agent)
         return agent_id
 
     def register_tools(self, agent_id: str, tools: Sequence[Tool], *, budget: float) -> None:
         """Register tools, as `ControlPlane` says."""
-        with self._database.write(Deadline.after(budget)) as connection:
+        with self._write_for(agent_id, Deadline.after(budget)) as connection:
             agents.set_tools(connection, agent_id, tools)
 
     def start_run(self, request: StartRequest, *, budget: float) -> Lockdown:
         """Start, as `ControlPlane` says."""
         deadline = Deadline.after(budget)
-        with self._database.write(deadline) as connection:
+        with self._write_for(request.agent_id, deadline) as connection:
             runs.start(connection, request)
         return lockdowns.for_start(self._rulebook.current(deadline).lockdowns, request)
 
@@ -71,21 +79,29 @@ class EmbeddedControlPlane(Administration):
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         """Tell, as `ControlPlane` says."""
         with self._database.read(Deadline.after(budget)) as connection:
-            return approvals.find(connection, approval_id).status
+            return approvals.find(connection, self._tenant, approval_id).status
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
-        with self._database.write(Deadline.after(budget)) as connection:
+        with self._write_for(agent_id, Deadline.after(budget)) as connection:
             audit.store_batch(connection, agent_id, batch_id, events)
 
     def end_run(self, agent_id: str, run_id: str, status: RunEndStatus, *, budget: float) -> None:
         """End, as `ControlPlane` says."""
-        with self._database.write(Deadline.after(budget)) as connection:
+        with self._write_for(agent_id, Deadline.after(budget)) as connection:
             runs.end(connection, agent_id, run_id, status)
 
     def close(self) -> None:
         """Close this process's connections, as `ControlPlane` says."""
         self._database.close()
+
+    @contextmanager
+    def _write_for(self, agent_id: str, deadline: Deadline) -> Iterator[Connection]:
+        """Run a block in a transaction that writes; raises RefusedError where the tenant has no such agent."""
+        self._rulebook.load_sources(deadline)
+        with self._database.write(deadline) as connection:
+            agents.find(connection, self._tenant, agent_id)
+            yield connection
 
     def _decide_in_transaction(self, question: Question, deadline: Deadline) -> Decision:
         if self._host.signals or self._host.custom_functions:
@@ -130,4 +146,4 @@ def open_control_plane(
         PolicyError: A policy cannot be loaded.
     """
     sources = read_sources(policies, owner=owner)
-    return EmbeddedControlPlane(Database(url), sources, Host(signals or {}, custom_functions or {}))
+    return EmbeddedControlPlane(Database(url), sources, host=Host(signals or {}, custom_functions or {}))

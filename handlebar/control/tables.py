@@ -38,11 +38,25 @@ agents = Table(
     "agents",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("slug", Text, nullable=False, unique=True),
+    Column("tenant", Text, nullable=False, comment="whose it is; what hangs on an agent is its tenant's"),
+    Column("slug", Text, nullable=False),
     Column("name", Text),
     Column("description", Text),
     Column("tags", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False, comment="microseconds since 1970, as all times here"),
+    UniqueConstraint("tenant", "slug"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="for people"),
+    Column("role", Text, nullable=False, comment="agent, viewer or admin"),
+    Column("digest", Text, nullable=False, unique=True, comment="SHA-256 of the key, which is kept nowhere"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger, comment="null while it may be used"),
 )
 
 tools = Table(
@@ -73,11 +87,12 @@ policy_versions = Table(
     "policy_versions",
     metadata,
     Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("tenant", Text, nullable=False),
     Column("policy_id", Text, nullable=False),
     Column("source", Text, nullable=False, comment="the file, or the agent's config, that the policy came from"),
     Column("content", Text, comment="the policy as JSON; null where it was taken back"),
     Column("created_at", BigInteger, nullable=False),
-    Index("policy_versions_by_policy", "policy_id", "number"),
+    Index("policy_versions_by_policy", "tenant", "policy_id", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -173,6 +188,7 @@ lockdown_changes = Table(
 batches = Table(
     "batches",
     metadata,
+    Column("agent_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("received_at", BigInteger, nullable=False),
 )

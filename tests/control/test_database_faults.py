@@ -254,7 +254,9 @@ BROKEN_POLICY = 'UPDATE policy_versions SET content = \'{"name": "from a later v
 
 def test_a_policy_that_cannot_be_read(file: Path, desk: Desk) -> None:
     """A policy in the database that this version cannot read is an error of the control plane, at every decision."""
-    with raw(file, BROKEN_POLICY, "INSERT INTO policy_versions SELECT 99, 'p', 's', content, 0 FROM policy_versions"):
+    with raw(
+        file, BROKEN_POLICY, "INSERT INTO policy_versions SELECT 99, tenant, 'p', 's', content, 0 FROM policy_versions"
+    ):
         for _ in range(2):
             fails_in_time(lambda: desk.asks(budget=SHORT))
 

@@ -45,7 +45,7 @@ def _let() -> Iterator[threading.Event]:
 def hurried(file: Path, policy: Any, **functions: Any) -> Desk:
     """Return a desk whose functions have a twentieth of a second each."""
     host = Host(functions.get("signals", {}), functions.get("custom_functions", {}), timeout_seconds=0.05)
-    plane = EmbeddedControlPlane(Database(url_of(file)), read_sources([policy], owner="desk"), host)
+    plane = EmbeddedControlPlane(Database(url_of(file)), read_sources([policy], owner="desk"), host=host)
     return Desk(plane, plane.register_agent(AgentDescriptor("desk"), [], budget=PATIENT))
 
 

@@ -16,13 +16,26 @@ def upgrade() -> None:
     op.create_table(
         "agents",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False, comment="whose it is; what hangs on an agent is its tenant's"),
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False, comment="microseconds since 1970, as all times here"),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("slug"),
+        sa.UniqueConstraint("tenant", "slug"),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False, comment="for people"),
+        sa.Column("role", sa.Text(), nullable=False, comment="agent, viewer or admin"),
+        sa.Column("digest", sa.Text(), nullable=False, comment="SHA-256 of the key, which is kept nowhere"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True, comment="null while it may be used"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
     )
     op.create_table(
         "approval_answers",
@@ -58,9 +71,10 @@ def upgrade() -> None:
     op.create_index("approvals_by_status", "approvals", ["status", "created_at"], unique=False)
     op.create_table(
         "batches",
+        sa.Column("agent_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("agent_id", "id"),
     )
     op.create_table(
         "call_kinds",
@@ -136,6 +150,7 @@ def upgrade() -> None:
     op.create_table(
         "policy_versions",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("policy_id", sa.Text(), nullable=False),
         sa.Column(
             "source", sa.Text(), nullable=False, comment="the file, or the agent's config, that the policy came from"
@@ -145,7 +160,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
         sqlite_autoincrement=True,
     )
-    op.create_index("policy_versions_by_policy", "policy_versions", ["policy_id", "number"], unique=False)
+    op.create_index("policy_versions_by_policy", "policy_versions", ["tenant", "policy_id", "number"], unique=False)
     op.create_table(
         "runs",
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -195,4 +210,5 @@ def downgrade() -> None:
     op.drop_index("approvals_by_fingerprint", table_name="approvals")
     op.drop_table("approvals")
     op.drop_table("approval_answers")
+    op.drop_table("api_keys")
     op.drop_table("agents")

@@ -1,0 +1,146 @@
+"""API keys: shown once, kept as digests; each belongs to a tenant and has a role."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from attrs import frozen
+from sqlalchemy import Connection, Row, insert, select, update
+
+from handlebar._plumbing.clock import Deadline, time_ns
+from handlebar._plumbing.identifiers import uuid7
+from handlebar.control.database import Database
+from handlebar.control.moments import moment
+from handlebar.control.tables import api_keys
+from handlebar.errors import ConfigError, RefusedError
+
+Role = Literal["agent", "viewer", "admin"]
+"""What a key may do: what an SDK needs; that and read everything; that and change everything."""
+
+_PREFIX = "hb_"
+_SECONDS = 10.0
+
+
+@frozen(kw_only=True)
+class KeyRecord:
+    """A key, without the key itself."""
+
+    id: str
+    tenant: str
+    name: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@frozen
+class NewKey:
+    """
+    A key that has just been made.
+
+    Attributes:
+        secret: The key itself; it is kept nowhere, so show it now or never.
+    """
+
+    record: KeyRecord
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"NewKey(record={self.record!r})"
+
+
+class KeyRing:
+    """
+    Makes, finds and revokes the keys in a database; thread-safe and fork-safe.
+
+    A key has 256 random bits, so a plain digest of it gives nothing away.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str, *, role: Role, tenant: str) -> NewKey:
+        """
+        Make a key.
+
+        Args:
+            name: What it is for, for people.
+
+            role: `agent`, `viewer` or `admin`.
+
+            tenant: Whose it is.
+
+        Raises:
+            ConfigError: One of them has a value that is not allowed.
+
+            UnreachableError: The database cannot be used.
+        """
+        _check(name, role, tenant)
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        made = uuid7()
+        row = {"id": made, "tenant": tenant, "name": name, "role": role, "created_at": time_ns() // 1000}
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            connection.execute(insert(api_keys).values(**row, digest=_digest(secret)))
+            return NewKey(_record(_row(connection, made)), secret)
+
+    def find(self, secret: str) -> KeyRecord | None:
+        """Return the key that *secret* is, None where it is none, or has been revoked."""
+        query = select(api_keys).where(api_keys.c.digest == _digest(secret), api_keys.c.revoked_at.is_(None))
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _record(row)
+
+    def listed(self, tenant: str | None = None) -> list[KeyRecord]:
+        """Return the keys of a tenant, or of all, oldest first; revoked ones too."""
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        if tenant is not None:
+            query = query.where(api_keys.c.tenant == tenant)
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def revoke(self, key_id: str) -> KeyRecord:
+        """
+        Let a key be good for nothing from now on.
+
+        Raises:
+            RefusedError: There is none of that id (404).
+
+            UnreachableError: The database cannot be used.
+        """
+        this = (api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            connection.execute(update(api_keys).where(*this).values(revoked_at=time_ns() // 1000))
+            return _record(_row(connection, key_id))
+
+
+def _check(name: str, role: str, tenant: str) -> None:
+    if role not in get_args(Role):
+        raise ConfigError("role", role, f"one of {', '.join(map(repr, get_args(Role)))}")
+    for field, value in (("name", name), ("tenant", tenant)):
+        if not value.strip():
+            raise ConfigError(field, value, "a str that is not empty")
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="backslashreplace")).hexdigest()
+
+
+def _row(connection: Connection, key_id: str) -> Row[Any]:
+    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
+    if row is None:
+        raise RefusedError(f"There is no key with the id {key_id!r}", status=404)
+    return row
+
+
+def _record(row: Row[Any]) -> KeyRecord:
+    return KeyRecord(
+        id=row.id,
+        tenant=row.tenant,
+        name=row.name,
+        role=row.role,
+        created_at=moment(row.created_at),
+        revoked_at=None if row.revoked_at is None else moment(row.revoked_at),
+    )
