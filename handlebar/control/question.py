@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
+from attrs import evolve
 from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import time_ns
-from handlebar.control import history
+from handlebar.control import history, runs
+from handlebar.control.costs import cost_usd
 from handlebar.control.facts import NoPast, StoredFacts
 from handlebar.control.history import Caller
 from handlebar.control.host import HostAnswers
 from handlebar.core.plane import EvaluateRequest
+from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.governance import Decision
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
 from handlebar.policy.engine import Engine, Outcome
 from handlebar.policy.facts import Call
 
-_TOKENS = frozenset({Kind.LLM_TOKENS_IN.value, Kind.LLM_TOKENS_OUT.value, Kind.LLM_COST_USD.value})
+_COST = Kind.LLM_COST_USD.value
+_TOKENS = frozenset({Kind.LLM_TOKENS_IN.value, Kind.LLM_TOKENS_OUT.value, _COST})
 _OF_ARGUMENTS = frozenset({Kind.BYTES_IN.value, Kind.RECORDS_IN.value})
 
 
 class Question:
     """One request on its way to a decision."""
 
-    def __init__(self, request: EvaluateRequest, engine: Engine, host: HostAnswers) -> None:
+    def __init__(self, request: EvaluateRequest, agent: AgentDescriptor, engine: Engine, host: HostAnswers) -> None:
         self.request = request
         self._host = host
-        self.call = _call(request)
+        self._call = _call(request, agent)
         self._engine = engine
+        self._is_unpriced = (
+            _COST in engine.metric_keys
+            and _COST not in request.metrics
+            and any(key in request.metrics for key in _TOKENS)
+        )
         self._is_remembered = request.phase == "tool.before" and engine.remembers(request.tool_name, request.tool_tags)
 
     @property
@@ -38,24 +47,36 @@ class Question:
         request = self.request
         return (
             self._is_remembered
+            or self._is_unpriced
             or self._engine.needs_past(request.phase, request.tool_name, request.tool_tags)
             or bool(self._metrics(allowed=True))
         )
 
     def outcome_without_past(self) -> Outcome:
         """Return what the rules say, where none looks back."""
-        return self._engine.evaluate(self.call, NoPast(self._host))
+        return self._engine.evaluate(self._call, NoPast(self._host))
 
     def outcome(self, connection: Connection) -> Outcome:
         """Return what the rules say, with the past as it is in *connection*'s transaction."""
-        facts = StoredFacts(connection, self._caller, self._host, self.call.metrics)
-        return self._engine.evaluate(self.call, facts)
+        self._price(connection)
+        facts = StoredFacts(connection, self._caller, self._host, self._call.metrics)
+        return self._engine.evaluate(self._call, facts)
 
     def remember(self, connection: Connection, decision: Decision) -> None:
         """Let the call count, and what was measured of it, as far as rules will ask for it."""
         if decision.allowed and self._is_remembered:
             history.remember_call(connection, self._caller, self.request.tool_name, self.request.tool_tags)
         history.remember_metrics(connection, self._caller, self._metrics(allowed=decision.allowed))
+
+    def _price(self, connection: Connection) -> None:
+        """Add what the model has cost, where a rule asks for that and it can be told."""
+        if not self._is_unpriced:
+            return
+        self._is_unpriced = False
+        model = runs.model_of(connection, self.request.agent_id, self.request.run_id)
+        cost = cost_usd(model, self.request.metrics)
+        if cost is not None:
+            self._call = evolve(self._call, metrics={**self._call.metrics, _COST: cost})
 
     @property
     def _caller(self) -> Caller:
@@ -77,13 +98,14 @@ class Question:
             wanted -= _OF_ARGUMENTS  # they were kept before the call
         elif not allowed:
             wanted &= _TOKENS
-        return {key: value for key, value in self.request.metrics.items() if key in wanted}
+        return {key: value for key, value in self._call.metrics.items() if key in wanted}
 
 
-def _call(request: EvaluateRequest) -> Call:
+def _call(request: EvaluateRequest, agent: AgentDescriptor) -> Call:
     return Call(
         phase=request.phase,
-        agent_slug="",
+        agent_slug=agent.slug,
+        agent_tags=agent.tags or (),
         tool_name=request.tool_name,
         tool_tags=request.tool_tags,
         args=request.args.value(),

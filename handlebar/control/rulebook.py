@@ -97,9 +97,9 @@ class Rulebook:
             process.in_force = known = InForce(*seen, *found)
         return known
 
-    def engine(self, agent_id: str, in_force: InForce, deadline: Deadline) -> Engine:
+    def engine(self, agent_id: str, in_force: InForce, deadline: Deadline) -> tuple[AgentDescriptor, Engine]:
         """
-        Return the engine for an agent.
+        Return an agent, and the engine for it.
 
         Raises:
             RefusedError: There is no such agent (404).
@@ -109,7 +109,7 @@ class Rulebook:
         if engine is None:
             engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
             in_force.engines[agent] = engine
-        return engine
+        return agent, engine
 
     def _agent(self, agent_id: str, deadline: Deadline) -> AgentDescriptor:
         known = self._process.get().agents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,13 @@ def end(connection: Connection, agent_id: str, run_id: str, status: RunEndStatus
     """Note that a run has ended; the first status stays."""
     this = (runs.c.agent_id == agent_id, runs.c.id == run_id, runs.c.status.is_(None))
     connection.execute(update(runs).where(*this).values(status=status, ended_at=time_ns() // 1000))
+
+
+def model_of(connection: Connection, agent_id: str, run_id: str) -> Mapping[str, Any] | None:
+    """Return name and provider of the language model that a run uses, if that was said when it started."""
+    query = select(runs.c.model).where(runs.c.agent_id == agent_id, runs.c.id == run_id)
+    model: Mapping[str, Any] | None = connection.execute(query).scalar()
+    return model
 
 
 def latest(connection: Connection, tenant: str, limit: int) -> list[RunView]:

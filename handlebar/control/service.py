@@ -68,8 +68,8 @@ class EmbeddedControlPlane(Administration):
         forced = lockdowns.decision_under(in_force.lockdowns, request)
         if forced is not None:
             return forced
-        engine = self._rulebook.engine(request.agent_id, in_force, deadline)
-        question = Question(request, engine, HostAnswers(self._host))
+        agent, engine = self._rulebook.engine(request.agent_id, in_force, deadline)
+        question = Question(request, agent, engine, HostAnswers(self._host))
         if not question.needs_database:
             outcome = question.outcome_without_past()
             if outcome.effect != "hitl":
