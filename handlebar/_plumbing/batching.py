@@ -143,6 +143,8 @@ class Batcher(Generic[T]):
         self.close_soon()
         # What is still queued at the limit is dropped by the thread, which takes a moment.
         self.drain(self.at_most(self._closing) + _LONGEST_HOLD)
+        # Whatever comes now is dropped at once, and counted.
+        self._limit = Deadline.after(0)
 
     def pause(self, seconds: float) -> bool:
         """Wait, as `Pace` promises."""

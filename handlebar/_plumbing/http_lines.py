@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import http.client
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -98,6 +99,7 @@ class SessionLine:
             headers={**self._headers, **request.headers},
             timeout=(connect_timeout, read_timeout),
             allow_redirects=False,
+            verify=_chosen_verify(self._session),
         )
         return Response(answer.status_code, answer.headers, answer.content)
 
@@ -116,7 +118,7 @@ def open_line(base_url: str, headers: Mapping[str, str], session: Any) -> Line:
         # A copy has connections of its own, none of which was opened before a fork.
         adapter = copy.copy(adapter)
         adapter.init_poolmanager(1, POOL_SIZE)
-    settings = session.merge_environment_settings(base_url, {}, False, None, None)
+    settings = session.merge_environment_settings(base_url, {}, False, _chosen_verify(session), None)
     request = requests.Request("POST", base_url).prepare()
     pool = adapter.get_connection_with_tls_context(
         request, settings["verify"], proxies=settings["proxies"], cert=settings["cert"]
@@ -124,6 +126,11 @@ def open_line(base_url: str, headers: Mapping[str, str], session: Any) -> Line:
     pool.ConnectionCls = bounded(pool.ConnectionCls)
     _share_tls_context(pool)
     return PoolLine(pool, adapter.request_url(request, settings["proxies"]).rstrip("/"), carried)
+
+
+def _chosen_verify(session: requests.Session) -> bool | str | None:
+    """Return what the session's owner has said of certificates; requests would let the environment override it."""
+    return None if session.verify is True else session.verify
 
 
 def _chosen_headers(session: requests.Session) -> dict[str, str]:
@@ -153,6 +160,9 @@ def _read(answer: Any) -> Response:
         body = answer.read(MAX_ANSWER_BYTES + 1)
         if len(body) > MAX_ANSWER_BYTES:
             raise ValueError("the answer is too large")
+        # urllib3 notices a body that is too short only when it is asked for more.
+        if answer.length_remaining:
+            raise http.client.IncompleteRead(body, answer.length_remaining)
     except BaseException:
         answer.close()
         raise

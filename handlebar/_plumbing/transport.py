@@ -77,6 +77,7 @@ class Transport:
         """Close the connections of this process; a later request opens new ones."""
         line = self._line.peek()
         if line is not None:
+            self._line.forget()
             line.close()
 
     def _send_once_more_if_stale(self, request: Request, call: Call) -> Response:
