@@ -21,6 +21,7 @@ from handlebar.core.messages import derive_output_text as derive_output_text
 from handlebar.core.metrics.collector import AgentMetricCollector as AgentMetricCollector
 from handlebar.core.metrics.hooks import AgentMetricHook as AgentMetricHook
 from handlebar.core.metrics.hooks import AgentMetricHookRegistry as AgentMetricHookRegistry
+from handlebar.core.plane import ApprovalStatus as ApprovalStatus
 from handlebar.core.plane import ControlPlane as ControlPlane
 from handlebar.core.plane import EvaluateRequest as EvaluateRequest
 from handlebar.core.plane import Lockdown as Lockdown
@@ -69,6 +70,7 @@ from handlebar.core.sinks.http import create_http_sink as create_http_sink
 from handlebar.core.sinks.jsonl import create_jsonl_sink as create_jsonl_sink
 from handlebar.core.slugs import generate_slug as generate_slug
 from handlebar.core.stats import ClientStats as ClientStats
+from handlebar.core.subject_registry import SubjectExtractor as SubjectExtractor
 from handlebar.core.subject_registry import SubjectRegistry as SubjectRegistry
 from handlebar.core.subject_registry import sanitise_subjects as sanitise_subjects
 from handlebar.core.tokens import tokenise_count as tokenise_count
@@ -87,6 +89,7 @@ __all__ = [
     "AgentMetricHook",
     "AgentMetricHookRegistry",
     "AllowCause",
+    "ApprovalStatus",
     "AuditEvent",
     "BudgetGrant",
     "BudgetManager",
@@ -131,6 +134,7 @@ __all__ = [
     "SinkBus",
     "SinkConfig",
     "StartRequest",
+    "SubjectExtractor",
     "SubjectRef",
     "SubjectRegistry",
     "TokenUsage",
