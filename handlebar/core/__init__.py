@@ -8,6 +8,7 @@ _HOMES = {
     "AgentDescriptor": "handlebar.core.schema.agents",
     "AgentMetricCollector": "handlebar.core.metrics.collector",
     "AgentMetricHook": "handlebar.core.metrics.hooks",
+    "AgentMetricHookPhase": "handlebar.core.metrics.hooks",
     "AgentMetricHookRegistry": "handlebar.core.metrics.hooks",
     "AllowCause": "handlebar.core.schema.governance",
     "ApprovalStatus": "handlebar.core.plane",

@@ -20,6 +20,7 @@ from handlebar.core.messages import TokenUsage as TokenUsage
 from handlebar.core.messages import derive_output_text as derive_output_text
 from handlebar.core.metrics.collector import AgentMetricCollector as AgentMetricCollector
 from handlebar.core.metrics.hooks import AgentMetricHook as AgentMetricHook
+from handlebar.core.metrics.hooks import AgentMetricHookPhase as AgentMetricHookPhase
 from handlebar.core.metrics.hooks import AgentMetricHookRegistry as AgentMetricHookRegistry
 from handlebar.core.plane import ApprovalStatus as ApprovalStatus
 from handlebar.core.plane import ControlPlane as ControlPlane
@@ -87,6 +88,7 @@ __all__ = [
     "AgentDescriptor",
     "AgentMetricCollector",
     "AgentMetricHook",
+    "AgentMetricHookPhase",
     "AgentMetricHookRegistry",
     "AllowCause",
     "ApprovalStatus",
