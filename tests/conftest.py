@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from handlebar._plumbing import logs
-from tests.support import clients
+from tests.support import clients, tracing
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,13 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees a key or an endpoint of the machine that it runs on."""
     for name in ("HANDLEBAR_API_KEY", "HANDLEBAR_API_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(name="untraced")
+def _untraced() -> Iterator[None]:
+    """For tests whose signal handlers run, or raise, at any moment."""
+    with tracing.untraced():
+        yield
 
 
 @pytest.fixture(autouse=True)

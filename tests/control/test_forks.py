@@ -16,6 +16,7 @@ from handlebar.core.config import HandlebarClientConfig
 from tests.support import clients
 from tests.support.control import PATIENT, Desk, a_desk, a_limit, a_policy, a_rule, an_event, url_of
 from tests.support.forks import in_child
+from tests.support.tracing import untraced
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -125,7 +126,8 @@ def test_the_child_outlives_the_parents_plane(file: Path) -> None:
     answer, say = os.pipe()
     with a_desk(file, FIVE) as desk:
         assert desk.may()
-        child = os.fork()
+        with untraced():
+            child = os.fork()
         if child == 0:
             os.write(say, b"1" if desk.may() else b"0")
             os.read(told, 1)

@@ -242,6 +242,7 @@ def test_no_secret_is_told(server: HttpServer, caplog: pytest.LogCaptureFixture)
     assert "the-secret" not in caplog.text + "".join(shown)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_an_interrupt_within_a_call_passes_and_the_next_call_works(server: HttpServer) -> None:
     """Row 7: Ctrl-C, or Celery's soft time limit, raised by a signal handler while the server is silent."""
     import signal

@@ -20,6 +20,7 @@ from handlebar.core.client import HandlebarClient
 from tests.support.clients import made
 from tests.support.forks import in_child
 from tests.support.http_server import Hang, HttpServer
+from tests.support.tracing import untraced
 from tests.support.waiting import eventually, threads_named
 
 EVENTS = "/v1/runs/events"
@@ -234,11 +235,9 @@ class TestForks:
         workers = [
             context.Process(target=_work, args=(client, f"worker-{number}", number * 100)) for number in (1, 2, 3)
         ]
-        tracer = sys.gettrace()
-        sys.settrace(None)  # a coverage tracer's locks must not be inherited
-        for worker in workers:
-            worker.start()
-        sys.settrace(tracer)
+        with untraced():
+            for worker in workers:
+                worker.start()
         for worker in workers:
             worker.join(60)
             assert 0 == worker.exitcode

@@ -337,6 +337,7 @@ def test_a_logging_handler_that_emits_ends() -> None:
     assert 2 == post.tally.came_in.value
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_signal_handler_may_put_at_any_moment() -> None:
     """Items put by a handler, wherever it interrupts, are sent or counted; nobody waits for ever."""
     post = _Post(depth=64)
@@ -363,6 +364,7 @@ def test_a_signal_handler_may_put_at_any_moment() -> None:
     assert set(post.tally.dropped) <= {"overflow", "reentry"}
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_signal_handler_may_raise_at_any_moment() -> None:
     """What a time limit throws into put reaches the caller, and the queue works on."""
     post = _Post(depth=64)

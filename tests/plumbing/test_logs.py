@@ -117,6 +117,7 @@ def test_many_threads_make_one_line(caplog: pytest.LogCaptureFixture) -> None:
     assert ["Lost"] == caplog.messages
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_signal_handler_may_log_at_any_moment() -> None:
     """A handler that interrupts the gate in its own thread neither waits nor fails."""
     handled = []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Callable
+
+from tests.support.tracing import untraced
 
 
 def in_child(work: Callable[[], str], *, seconds: float = 30.0) -> str:
@@ -20,16 +21,12 @@ def in_child(work: Callable[[], str], *, seconds: float = 30.0) -> str:
         AssertionError: The child raised, said nothing, or was not done after *seconds*; it is then killed.
     """
     reader, writer = os.pipe()
-    # A coverage tracer has locks of its own, which other threads may hold just now: none goes into the child.
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    with warnings.catch_warnings():
+    with untraced(), warnings.catch_warnings():
         # Forking while threads run is what these tests are about.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
-    if child == 0:
-        _report(work, writer)
-    sys.settrace(tracer)
+        if child == 0:
+            _report(work, writer)
     os.close(writer)
     try:
         return _told(reader, child, seconds)
