@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from handlebar._plumbing.clock import Deadline
-from handlebar.control import agents, approvals, audit, lockdowns, runs
+from handlebar.control import agents, approvals, audit, lockdowns, policies, runs
 from handlebar.control.approvals import Answer, ApprovalRecord
-from handlebar.control.audit import ChainReport
+from handlebar.control.audit import ChainReport, RunReport, StoredEvent
 from handlebar.control.database import Database
 from handlebar.control.lockdowns import LockdownRecord
 from handlebar.control.runs import RunView
 from handlebar.core.plane import ApprovalStatus
+from handlebar.core.schema.rules import Policy
 from handlebar.errors import ConfigError
 
 _SECONDS = 10.0
@@ -36,6 +38,48 @@ class Administration:
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return runs.latest(connection, self._tenant, limit)
+
+    def agent_slugs(self) -> dict[str, str]:
+        """
+        Return the slugs of all agents by their ids.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return agents.slugs(connection, self._tenant)
+
+    def policies(self) -> tuple[Policy, ...]:
+        """
+        Return the policies in force, in their latest versions.
+
+        Raises:
+            UnreachableError: The database, or a policy in it, cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return policies.policies_in_force(connection, self._tenant)
+
+    def runs_of_id(self, run_id: str) -> list[RunView]:
+        """
+        Return the runs of that id: one for each agent that has used it.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            return runs.of_id(connection, self._tenant, run_id)
+
+    def stored_events(self, run_id: str | None = None) -> Iterator[StoredEvent]:
+        """
+        Yield the audit events of a run, or of all, in the order in which they were recorded, as they are stored.
+
+        They are read as they are taken, from one state of the database, so that there may be millions.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            yield from audit.stored(connection, self._tenant, run_id)
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """
@@ -180,6 +224,17 @@ class Administration:
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return audit.verify(connection, self._tenant, agent_id, run_id)
+
+    def verify_chains(self, run_id: str | None = None) -> Iterator[RunReport]:
+        """
+        Yield what `verify_chain` finds of each run, or of those with that *run_id*: agents may share one.
+
+        Raises:
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            for agent, run in audit.runs_to_verify(connection, self._tenant, run_id):
+                yield RunReport(agent, run, audit.verify(connection, self._tenant, agent, run))
 
 
 def _check_answer(status: object, responded_by: object) -> None:

@@ -16,11 +16,13 @@ from handlebar.errors import RefusedError
 
 def upsert(connection: Connection, tenant: str, agent: AgentDescriptor) -> str:
     """Make *agent* known, or bring what is known of its slug up to date; return its id."""
-    described = _described(agent)
     known = _id_of(connection, tenant, agent.slug)
     if known is None:
         return _add(connection, tenant, uuid7(), agent)
-    connection.execute(update(agents).where(agents.c.id == known).values(described))
+    described = _described(agent)
+    if _described(find(connection, tenant, known)) != described:
+        newer = {**described, "version": agents.c.version + 1}
+        connection.execute(update(agents).where(agents.c.id == known).values(newer))
     return known
 
 
@@ -62,6 +64,12 @@ def id_of(connection: Connection, tenant: str, slug: str) -> str:
     return known
 
 
+def slugs(connection: Connection, tenant: str) -> dict[str, str]:
+    """Return the slugs of the tenant's agents by their ids."""
+    rows = connection.execute(select(agents.c.id, agents.c.slug).where(agents.c.tenant == tenant))
+    return {row.id: row.slug for row in rows}
+
+
 def set_tools(connection: Connection, agent_id: str, described: Sequence[Tool]) -> None:
     """Let *described* be the agent's tools, and no others; of two of one name the last."""
     connection.execute(delete(tools).where(tools.c.agent_id == agent_id))
@@ -80,8 +88,8 @@ def _id_of(connection: Connection, tenant: str, slug: str) -> str | None:
 
 
 def _add(connection: Connection, tenant: str, agent_id: str, agent: AgentDescriptor) -> str:
-    row = {"id": agent_id, "tenant": tenant, "slug": agent.slug, "created_at": time_ns() // 1000, **_described(agent)}
-    connection.execute(insert(agents).values(row))
+    row = {"id": agent_id, "tenant": tenant, "slug": agent.slug, "created_at": time_ns() // 1000}
+    connection.execute(insert(agents).values(**row, **_described(agent), version=1))
     return agent_id
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, union
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.agents import of_tenant
-from handlebar.control.tables import batches, chains, events
+from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
 _NO_HASH = ""
@@ -35,6 +35,36 @@ class ChainReport:
     intact: bool
     length: int
     broken_at: int | None = None
+
+
+@frozen
+class RunReport:
+    """What was found of which run's events."""
+
+    agent_id: str
+    run_id: str
+    chain: ChainReport
+
+
+@frozen(kw_only=True)
+class StoredEvent:
+    """
+    An audit event as the database keeps it.
+
+    Attributes:
+        ts: When it happened, as its agent says.
+
+        body: The event as JSON, as it was recorded.
+
+        hash: Of the event before it in its run, and of its body.
+    """
+
+    agent_id: str
+    run_id: str
+    kind: str
+    ts: str
+    body: str
+    hash: str
 
 
 def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
@@ -80,6 +110,30 @@ def events_of(connection: Connection, tenant: str, run_id: str, agent_id: str | 
     if agent_id is not None:
         query = query.where(events.c.agent_id == agent_id)
     return iter(connection.execute(query.order_by(events.c.seq)))
+
+
+def stored(connection: Connection, tenant: str, run_id: str | None = None) -> Iterator[StoredEvent]:
+    """Yield the tenant's events, or those of one run, in order; no more than some are held in memory at once."""
+    if run_id is None:
+        # Of an expression there is no index: through one, all would have to be read and sorted first.
+        query = select(events).where(events.c.agent_id.concat("").in_(of_tenant(tenant)))
+    else:
+        query = select(events).where(events.c.agent_id.in_(of_tenant(tenant)), events.c.run_id == run_id)
+    for row in connection.execution_options(yield_per=500).execute(query.order_by(events.c.seq)):
+        yield StoredEvent(
+            agent_id=row.agent_id, run_id=row.run_id, kind=row.kind, ts=row.ts, body=row.body, hash=row.hash
+        )
+
+
+def runs_to_verify(connection: Connection, tenant: str, run_id: str | None = None) -> list[tuple[str, str]]:
+    """Return agent and id of every run of which there is any trace, or of those with that *run_id*."""
+    sides = [(runs.c.agent_id, runs.c.id), (chains.c.agent_id, chains.c.run_id), (events.c.agent_id, events.c.run_id)]
+    traces = []
+    for agent, run in sides:
+        trace = select(agent.label("agent_id"), run.label("run_id")).where(agent.in_(of_tenant(tenant)))
+        traces.append(trace if run_id is None else trace.where(run == run_id))
+    rows = connection.execute(union(*traces).order_by("agent_id", "run_id"))
+    return [(row.agent_id, row.run_id) for row in rows]
 
 
 def verify(connection: Connection, tenant: str, agent_id: str, run_id: str) -> ChainReport:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import ForkGate, PerProcess
-from handlebar.control.migrating import is_current, migrate
+from handlebar.control.migrating import is_current, migrate, version
 from handlebar.errors import ConfigError, UnreachableError
 
 _MOST_CONNECTIONS = 64
@@ -130,6 +130,11 @@ class Database:
         """Return a number that differs when the file has been replaced by another since."""
         return self._get_ready(deadline).file_number
 
+    def tables_version(self, deadline: Deadline) -> str | None:
+        """Return the version of the tables as they are, and leave them so; None where there are none."""
+        with _begun(self._process.get(), deadline, "BEGIN") as connection:
+            return version(connection)
+
     def close(self) -> None:
         """Close this process's connections; later use opens new ones."""
         process = self._process.peek()
@@ -148,11 +153,20 @@ class Database:
             process.close()
         if not process.ready:
             _use_wal(process, deadline)
-            with _transaction(process, deadline) as connection:
-                if not is_current(connection):
-                    migrate(connection)
+            _bring_up_to_date(process, deadline)
             process.note_file()
         return process
+
+
+def _bring_up_to_date(process: _Process, deadline: Deadline) -> None:
+    """Migrate, where that is needed: who only reads must not have to wait for those who write."""
+    if not process.in_memory:
+        with _begun(process, deadline, "BEGIN") as connection:
+            if is_current(connection):
+                return
+    with _transaction(process, deadline) as connection:
+        if not is_current(connection):
+            migrate(connection)
 
 
 @contextmanager

@@ -101,9 +101,14 @@ class KeyRing:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def revoke(self, key_id: str) -> KeyRecord:
+    def revoke(self, key_id: str, *, tenant: str | None = None) -> KeyRecord:
         """
         Let a key be good for nothing from now on.
+
+        Args:
+            key_id: The key's id.
+
+            tenant: Whose key it has to be; None for anybody's.
 
         Raises:
             RefusedError: There is none of that id (404).
@@ -112,6 +117,7 @@ class KeyRing:
         """
         this = (api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
         with self._database.write(Deadline.after(_SECONDS)) as connection:
+            _row(connection, key_id, tenant)
             connection.execute(update(api_keys).where(*this).values(revoked_at=time_ns() // 1000))
             return _record(_row(connection, key_id))
 
@@ -128,9 +134,9 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="backslashreplace")).hexdigest()
 
 
-def _row(connection: Connection, key_id: str) -> Row[Any]:
+def _row(connection: Connection, key_id: str, tenant: str | None = None) -> Row[Any]:
     row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
-    if row is None:
+    if row is None or tenant not in (None, row.tenant):
         raise RefusedError(f"There is no key with the id {key_id!r}", status=404)
     return row
 

@@ -19,14 +19,15 @@ from handlebar.policy.engine import Engine, compile_policies
 _GENERATION = (
     "SELECT coalesce((SELECT max(number) FROM policy_versions), 0)"
     " + coalesce((SELECT max(number) FROM lockdown_changes), 0)"
+    " + coalesce((SELECT sum(version) FROM agents), 0)"
 )
-"""Asks for a number that grows with every change of a policy or a lockdown."""
+"""Asks for a number that grows with every change of a policy, a lockdown or an agent."""
 
 
 @frozen
 class InForce:
     """
-    Policies and lockdowns of one generation; engines are compiled on first use.
+    Policies and lockdowns of one generation; agents are looked up, and their engines compiled, on first use.
 
     Attributes:
         file_number: Counts the files that the database has been, as this process has seen it.
@@ -36,7 +37,7 @@ class InForce:
     generation: int
     policies: tuple[Policy, ...]
     lockdowns: tuple[LockdownRecord, ...]
-    engines: dict[AgentDescriptor, Engine] = field(factory=dict)
+    agents: dict[str, tuple[AgentDescriptor, Engine]] = field(factory=dict)
 
 
 class _Process:
@@ -104,16 +105,10 @@ class Rulebook:
         Raises:
             RefusedError: There is no such agent (404).
         """
-        agent = self._agent(agent_id, deadline)
-        engine = in_force.engines.get(agent)
-        if engine is None:
-            engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
-            in_force.engines[agent] = engine
-        return agent, engine
-
-    def _agent(self, agent_id: str, deadline: Deadline) -> AgentDescriptor:
-        known = self._process.get().agents
-        if agent_id not in known:
+        known = in_force.agents.get(agent_id)
+        if known is None:
             with self._database.read(deadline) as connection:
-                known[agent_id] = agents.find(connection, self._tenant, agent_id)
-        return known[agent_id]
+                agent = agents.find(connection, self._tenant, agent_id)
+            engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
+            known = in_force.agents[agent_id] = (agent, engine)
+        return known

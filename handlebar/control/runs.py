@@ -69,6 +69,12 @@ def latest(connection: Connection, tenant: str, limit: int) -> list[RunView]:
     return [_view(row) for row in connection.execute(query)]
 
 
+def of_id(connection: Connection, tenant: str, run_id: str) -> list[RunView]:
+    """Return the tenant's runs of that id; agents that chose the same id have one each."""
+    query = select(runs).where(runs.c.agent_id.in_(of_tenant(tenant)), runs.c.id == run_id)
+    return [_view(row) for row in connection.execute(query.order_by(runs.c.started_at))]
+
+
 def _view(row: Row[Any]) -> RunView:
     return RunView(
         agent_id=row.agent_id,

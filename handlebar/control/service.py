@@ -45,7 +45,9 @@ class EmbeddedControlPlane(Administration):
         self._rulebook.load_sources(deadline)
         with self._database.write(deadline) as connection:
             agent_id = agents.upsert(connection, self._tenant, agent)
-            agents.set_tools(connection, agent_id, tools)
+            # An agent that says nothing of its tools takes none of them back.
+            if tools:
+                agents.set_tools(connection, agent_id, tools)
         self._rulebook.agent_registered(agent_id, agent)
         return agent_id
 

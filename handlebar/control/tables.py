@@ -43,6 +43,7 @@ agents = Table(
     Column("name", Text),
     Column("description", Text),
     Column("tags", JSON, nullable=False),
+    Column("version", Integer, nullable=False, comment="grows when the description changes"),
     Column("created_at", BigInteger, nullable=False, comment="microseconds since 1970, as all times here"),
     UniqueConstraint("tenant", "slug"),
 )

@@ -31,9 +31,27 @@ def argument_test(condition: ToolArgCondition) -> Test:
         return _presence_test(reader(condition.path or ""), wanted=_PRESENCE[condition.op])
     test = _VALUE_TESTS[condition.type or ""](condition)
     if condition.path is None:
-        return sure(lambda call: any(test(text) for text in _texts(call.args)))
+        return sure(lambda call: any(test(text) for text in texts_in(call.args)))
     read = reader(condition.path)
     return sure(lambda call: test(read(call.args)))
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text in *value*, at any depth; names of objects are no texts."""
+    return (leaf for leaf in leaves_in(value) if isinstance(leaf, str))
+
+
+def leaves_in(value: Any) -> Iterator[Any]:
+    """Yield whatever in *value* is neither object nor list, at any depth."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            waiting.extend(part)
+        else:
+            yield part
 
 
 def _below(value: Any, step: str) -> Any:
@@ -52,19 +70,6 @@ def _at(items: list[Any] | tuple[Any, ...], step: str) -> Any:
 
 def _presence_test(read: Callable[[Any], Any], *, wanted: bool) -> Test:
     return sure(lambda call: (read(call.args) is not ABSENT) is wanted)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in *value*, at any depth; names of objects are no texts."""
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, (list, tuple)):
-            waiting.extend(part)
 
 
 def _string_test(condition: ToolArgCondition) -> Callable[[Any], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from handlebar.core.schema import rules
-from handlebar.policy import call_conditions, host_conditions, past_conditions
+from handlebar.policy import call_conditions, host_conditions, past_conditions, sensitive_readers
 from handlebar.policy.condition_parts import condition
 from handlebar.policy.reading import Reader, Spot, choice, list_of, needed
 
@@ -14,10 +14,6 @@ def read_condition(spot: Spot) -> rules.RuleCondition:
     """Read a condition of any kind."""
     made: rules.RuleCondition = _any_kind(spot)
     return made
-
-
-def _sensitive_data(spot: Spot) -> rules.RuleCondition:
-    raise spot.problem("sensitiveData is not supported yet; use toolArg with a regex for now", "kind")
 
 
 READERS: Mapping[str, Reader] = {
@@ -33,7 +29,7 @@ READERS: Mapping[str, Reader] = {
     "requireSubject": host_conditions.require_subject,
     "signal": host_conditions.signal,
     "custom": host_conditions.custom,
-    "sensitiveData": _sensitive_data,
+    "sensitiveData": sensitive_readers.sensitive_data,
     "and": condition(rules.AndCondition, {"all": needed(list_of(read_condition))}),
     "or": condition(rules.OrCondition, {"any": needed(list_of(read_condition))}),
     "not": condition(rules.NotCondition, {"not": needed(read_condition)}),

@@ -16,6 +16,7 @@ from handlebar.core.schema.rules import (
     OrCondition,
     RequireSubjectCondition,
     RuleCondition,
+    SensitiveDataCondition,
     SequenceCondition,
     SignalCondition,
     TimeGateCondition,
@@ -29,6 +30,7 @@ from handlebar.policy.comparing import text_test
 from handlebar.policy.facts import Call
 from handlebar.policy.history import count_test, execution_time_test, metric_test, sequence_test
 from handlebar.policy.selecting import folded, name_test, tags_test
+from handlebar.policy.sensitive_data import sensitive_data_test
 from handlebar.policy.signals import signal_test
 from handlebar.policy.time_gate import time_gate_test
 
@@ -110,6 +112,7 @@ _COMPILERS: Mapping[type, Callable[[Any], Test]] = {
     RequireSubjectCondition: _subject_test,
     SignalCondition: signal_test,
     CustomCondition: _custom_test,
+    SensitiveDataCondition: sensitive_data_test,
     AndCondition: _all_test,
     OrCondition: _any_test,
     NotCondition: _not_test,

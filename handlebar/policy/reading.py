@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from handlebar.policy.documents import Document, Steps
 from handlebar.policy.wording import described, one_of, shown, suggestion
 
-TELLING_KEYS = ("kind", "by", "source", "from", "type", "op")
+TELLING_KEYS = ("kind", "by", "source", "from", "type", "detector", "check", "op")
 """The keys whose word decides which other keys belong beside them."""
 
 

@@ -302,3 +302,11 @@ def test_a_client_takes_any_actor(file: Path, actor: str) -> None:
     client = a_client(file, fail_closed=False)
     with client.run(actor=actor) as run:
         assert [True, True, True, False] == [run.before_tool_sync("refund", {}).allowed for _ in range(4)]
+
+
+def test_reading_waits_for_nobody_who_writes(file: Path, desk: Desk) -> None:
+    """A plane that is opened while another's transaction lasts reads what was there before."""
+    with desk.plane._database.write(Deadline.after(PATIENT)):
+        reader = open_control_plane(url_of(file))
+        with closing(reader):
+            assert [] == reader.runs()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from handlebar.core.schema import rules
 from handlebar.core.schema.metrics import INBUILT_KEYS
+from handlebar.policy.detecting.catalogue import DETECTORS
 
 # No cased letters with odd foldings: ids come of names, and two names may not come to one id.
 words = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)
@@ -154,6 +155,37 @@ signals = st.one_of(
     ),
 )
 customs = st.builds(rules.CustomCondition, name=words, args=st.dictionaries(words, json_values, max_size=2))
+domains = st.lists(words, min_size=2, max_size=3).map(".".join)
+
+
+def found_checks(check, ops, values):
+    """Return conditions on what a detector found."""
+    several = values | st.lists(values, min_size=1, max_size=2).map(tuple)
+    return st.builds(rules.DetectorSubCondition, check=st.just(check), op=st.sampled_from(ops), value=several)
+
+
+found_domains = found_checks("domain", ["eq", "neq", "endsWith", "in"], domains)
+found_top_levels = found_checks("tld", ["eq", "neq", "in"], st.sampled_from(["com", "org"]))
+found_schemes = found_checks("scheme", ["eq", "neq", "in"], st.sampled_from(["http", "ftp"]))
+detectors = st.one_of(
+    st.builds(
+        rules.Detector,
+        detector=st.sampled_from(["email", "email_domain"]),
+        sub_condition=maybe(found_domains | found_top_levels),
+    ),
+    st.builds(
+        rules.Detector,
+        detector=st.just("url"),
+        sub_condition=maybe(found_domains | found_top_levels | found_schemes),
+    ),
+    st.builds(rules.Detector, detector=st.sampled_from(DETECTORS)),
+)
+sensitive_data = st.builds(
+    rules.SensitiveDataCondition,
+    path=maybe(paths),
+    op=st.sampled_from(["anyOf", "allOf"]),
+    detectors=st.lists(detectors, min_size=1, max_size=3).map(tuple),
+)
 leaves = st.one_of(
     tool_names,
     tool_tags,
@@ -167,6 +199,7 @@ leaves = st.one_of(
     subjects,
     signals,
     customs,
+    sensitive_data,
 )
 conditions = st.recursive(
     leaves,

@@ -116,6 +116,17 @@ def tool_argument_holds(condition: schema.ToolArgCondition, args: Any) -> bool:
     return bool(found and type(found[0]) in types[condition.type] and COMPARE[condition.op](found[0], condition.value))
 
 
+def sensitive_data_holds(condition: schema.SensitiveDataCondition, args: Any) -> bool:
+    """Whether the detectors find something; of all texts only those in HOLDS hold any."""
+    looked_at = [args] if condition.path is None else at_path(args, condition.path)
+    held = [HOLDS.get(text) for text in strings(looked_at)]
+    wanted = [
+        each.detector in held and (each.sub_condition is None or each.sub_condition.value == "x.com")
+        for each in condition.detectors
+    ]
+    return (all if condition.op == "allOf" else any)(wanted)
+
+
 def window_holds(window: schema.TimeWindow, local: datetime) -> bool:
     """Whether *local* lies between start and end of a window that starts on one of its days."""
     for back in (0, 1):
@@ -195,6 +206,8 @@ def holds(condition: Any, call: Call, facts: StatedFacts) -> bool:
             if condition.op in ("gt", "gte", "lt", "lte") and isinstance(value, str):
                 return False
             return COMPARE[condition.op](value, condition.value)
+        case schema.SensitiveDataCondition():
+            return sensitive_data_holds(condition, call.args)
         case schema.CustomCondition():
             return bool(known(facts.customs.get(condition.name)))
     raise AssertionError(condition)
@@ -270,6 +283,7 @@ NAMES = ("refund", "Refund_all", "search", "a.b", "x")
 GLOBS = ("refund", "REFUND*", "*a*", "*", "*", "search", "*.b", "a*b", "nothing")
 TAGS = ("pay", "PAY", "web", "Write")
 TEXTS = ("gold", "Gold", "refund", "", "0")
+HOLDS = {"To a@x.com": "email", "4111 1111-1111 1111": "credit_card"}
 NUMBERS = (0, 1, 1.5, 3)
 ORDERS = ("eq", "neq", "gt", "gte", "lt", "lte")
 
@@ -298,6 +312,12 @@ bindings = st.one_of(
 )
 clocks = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
 days = st.lists(st.sampled_from(("mon", "tue", "wed", "thu", "fri", "sat", "sun")), min_size=1, max_size=4).map(tuple)
+domains = st.builds(
+    schema.DetectorSubCondition,
+    check=st.just("domain"),
+    op=st.just("eq"),
+    value=st.sampled_from(("x.com", "y.com")),
+)
 leaves = st.one_of(
     st.builds(
         schema.ToolNameCondition,
@@ -317,6 +337,17 @@ leaves = st.one_of(
     st.builds(schema.ToolArgCondition, type=st.just("number"), op=orders, path=paths, value=numbers),
     st.builds(schema.ToolArgCondition, type=st.just("boolean"), op=st.just("eq"), path=paths, value=st.booleans()),
     st.builds(schema.ToolArgCondition, op=st.sampled_from(("exists", "notExists")), path=paths),
+    st.builds(
+        schema.SensitiveDataCondition,
+        path=st.none() | paths,
+        op=st.sampled_from(("anyOf", "allOf")),
+        detectors=st.lists(
+            st.builds(schema.Detector, detector=st.sampled_from(("email", "credit_card", "iban")))
+            | st.builds(schema.Detector, detector=st.just("email"), sub_condition=domains),
+            min_size=1,
+            max_size=2,
+        ).map(tuple),
+    ),
     st.builds(schema.EnduserTagCondition, op=st.just("has"), tag=st.sampled_from(("tier", "vip"))),
     st.builds(schema.EnduserTagCondition, op=st.just("hasValue"), tag=st.just("tier"), value=texts),
     st.builds(
@@ -427,7 +458,7 @@ policies = st.builds(
     on_missing_default=maybe_effect,
     rules=st.lists(rules, min_size=2, max_size=6).map(tuple),
 )
-values = st.sampled_from((*TEXTS, *NUMBERS, True, False, None))
+values = st.sampled_from((*TEXTS, *HOLDS, *NUMBERS, True, False, None))
 calls = st.builds(
     Call,
     phase=phases,

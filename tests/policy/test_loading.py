@@ -147,12 +147,47 @@ BAD_RULES = [
     (a_rule(effect={"type": "allow", "control": "TERMINATE"}), ".effect.control: the key is unknown for type allow"),
 ]
 
+
+def sensitive(detector=None, sub_condition=None):
+    """Return a sensitiveData condition with one detector, or none."""
+    sub = {} if sub_condition is None else {"subCondition": sub_condition}
+    return {"kind": "sensitiveData", "target": "toolArg", "detectors": [{"detector": detector, **sub}] * bool(detector)}
+
+
+def found(detector, check, op="eq", value="com"):
+    """Return a sensitiveData condition that compares what was found."""
+    return sensitive(detector, {"check": check, "op": op, "value": value})
+
+
 BAD_CONDITIONS = [
     ([], ": this is a list; expected a mapping"),
     ({}, ": 'kind' is missing; allowed: toolName,"),
     ({"kind": "toolname"}, ".kind: 'toolname' is unknown; did you mean 'toolName'?"),
     ({"kind": ["toolName"]}, ".kind: this is a list; expected text"),
-    ({"kind": "sensitiveData"}, ".kind: sensitiveData is not supported yet"),
+    (sensitive(), ".detectors: the list is empty"),
+    (without(sensitive("email"), "detectors"), ": 'detectors' is missing for kind sensitiveData; add it"),
+    (without(sensitive("email"), "target"), ": 'target' is missing for kind sensitiveData; add it"),
+    ({**sensitive("email"), "target": "result"}, ".target: 'result' is unknown; allowed: toolArg"),
+    ({**sensitive("email"), "op": "any"}, ".op: 'any' is unknown; did you mean 'anyOf'?"),
+    ({**sensitive("email"), "path": "a..b"}, ".path: 'a..b' is no path"),
+    (sensitive("e-mail"), ".detectors[0].detector: 'e-mail' is unknown; did you mean 'email'?"),
+    ({**sensitive(), "detectors": ["email"]}, ".detectors[0]: 'email' is text; expected a mapping"),
+    ({**sensitive(), "detectors": [{}]}, ".detectors[0]: 'detector' is missing; allowed: email, email_domain"),
+    (sensitive("jwt", {"check": "tld"}), ".detectors[0].subCondition: the key is unknown for detector jwt; allowed"),
+    (found("email", "scheme"), ".detectors[0].subCondition.check: 'scheme' is unknown; allowed: domain, tld"),
+    (found("email_domain", "scheme"), ".detectors[0].subCondition.check: 'scheme' is unknown; allowed: domain, tld"),
+    (found("url", "tld", "endsWith"), ".detectors[0].subCondition.op: 'endsWith' is unknown; allowed: eq, neq, in"),
+    (
+        found("url", "domain", "contains"),
+        ".detectors[0].subCondition.op: 'contains' is unknown; allowed: eq, neq, endsWith, in",
+    ),
+    (found("url", "domain", "in", []), ".detectors[0].subCondition.value: the list is empty"),
+    (found("url", "domain", "in", ["com", 3]), ".detectors[0].subCondition.value[1]: 3 is a number; expected text"),
+    (found("url", "domain", "eq", "https://a.com"), ".detectors[0].subCondition.value: 'https://a.com' is no domain"),
+    (found("email", "domain", "eq", ".a.com"), ".detectors[0].subCondition.value: '.a.com' is no domain"),
+    (found("email", "domain", "endsWith", "@a.com"), ".detectors[0].subCondition.value: '@a.com' is no domain"),
+    (found("email", "tld", "eq", "co.uk"), ".detectors[0].subCondition.value: 'co.uk' is no top-level domain"),
+    (found("url", "scheme", "in", ["https:"]), ".detectors[0].subCondition.value[0]: 'https:' is no scheme"),
     ({"kind": "toolName"}, ": 'op' is missing; allowed: eq, neq, contains"),
     (name_is("equals", "a"), ".op: 'equals' is unknown; allowed: eq, neq"),
     (name_is("eq", ["a"]), ".value: this is a list; expected text"),

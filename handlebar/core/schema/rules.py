@@ -229,6 +229,42 @@ class CustomCondition:
 
 
 @frozen(kw_only=True)
+class DetectorSubCondition:
+    """The domain, top-level domain or scheme of what was found compares so; of several values one is enough."""
+
+    check: Literal["domain", "tld", "scheme"]
+    op: Literal["eq", "neq", "endsWith", "in"]
+    value: str | tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Detector:
+    """What to look for, such as `email` or `credit_card`; *sub_condition* says which of those found count."""
+
+    detector: str
+    sub_condition: DetectorSubCondition | None = None
+
+
+@frozen(kw_only=True)
+class SensitiveDataCondition:
+    """
+    Detectors find something in the arguments.
+
+    Attributes:
+        path: Names and list positions with dots between: the text or number there, and all those below it; None
+            looks at every text in the arguments.
+
+        op: Whether `anyOf` the detectors has to find something, or `allOf` them.
+    """
+
+    kind: ClassVar[str] = "sensitiveData"
+    target: Literal["toolArg"] = "toolArg"
+    path: str | None = None
+    op: Literal["anyOf", "allOf"] = "anyOf"
+    detectors: tuple[Detector, ...]
+
+
+@frozen(kw_only=True)
 class AndCondition:
     """All of them hold."""
 
@@ -265,6 +301,7 @@ RuleCondition = Union[
     RequireSubjectCondition,
     SignalCondition,
     CustomCondition,
+    SensitiveDataCondition,
     AndCondition,
     OrCondition,
     NotCondition,

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False, comment="grows when the description changes"),
         sa.Column("created_at", sa.BigInteger(), nullable=False, comment="microseconds since 1970, as all times here"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant", "slug"),

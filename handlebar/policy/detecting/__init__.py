@@ -1,0 +1,1 @@
+"""Finding sensitive data in text."""

@@ -1,0 +1,47 @@
+"""What a detector is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from handlebar.policy import regexes
+
+
+class Detector(Protocol):
+    """Finds one sort of data; it does not change, and takes time in proportion to the text."""
+
+    def find(self, text: str) -> Iterator[str]:
+        """Yield what is found in *text*, which is plain (see `plain_text`)."""
+        ...
+
+
+def anything(match: Any) -> bool:
+    """Say yes to every match."""
+    return True
+
+
+@frozen
+class PatternDetector:
+    """
+    Finds what a regex matches, where the match passes a check.
+
+    Attributes:
+        pattern: As `regexes.compiled` makes it: one that takes linear time.
+    """
+
+    pattern: Any
+    is_good: Callable[[Any], bool] = anything
+
+    def find(self, text: str) -> Iterator[str]:
+        """Yield the text of each good match, without what stands around its first group, if it has one."""
+        for match in self.pattern.finditer(text):
+            if self.is_good(match):
+                yield match.group(self.pattern.groups and 1)
+
+
+def pattern_detector(pattern: str, is_good: Callable[[Any], bool] = anything) -> PatternDetector:
+    """Return a detector of what the regex *pattern* matches and *is_good* takes."""
+    return PatternDetector(regexes.compiled(pattern), is_good)
