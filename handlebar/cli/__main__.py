@@ -1,0 +1,5 @@
+"""Runs the command as `python -m handlebar.cli`."""
+
+from handlebar.cli import main
+
+main()

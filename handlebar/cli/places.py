@@ -1,0 +1,95 @@
+"""The database that a command works on, and the options that name it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+from sqlalchemy.engine import make_url
+
+from handlebar.control.administration import Administration
+from handlebar.control.database import Database
+from handlebar.control.keys import KeyRing
+from handlebar.errors import ConfigError, UnreachableError
+
+Command = Callable[..., None]
+
+_DEFAULT = "sqlite:///handlebar.db"
+
+
+@frozen
+class Place:
+    """Where a command works; lives as long as the command."""
+
+    database: Database
+    tenant: str
+
+    @property
+    def administration(self) -> Administration:
+        """What people do with the tenant's things."""
+        return Administration(self.database, self.tenant)
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys of all tenants."""
+        return KeyRing(self.database)
+
+
+def at_place(*, creates: bool = False) -> Callable[[Command], Command]:
+    """Give a command the options that name its place, and the place; where it *creates*, the file may be missing."""
+
+    def decorate(command: Command) -> Command:
+        @click.option("--tenant", default="default", show_default=True, help="Whose things are meant.")
+        @database_option
+        @wraps(command)
+        def placed(database: str | None, tenant: str, **options: Any) -> None:
+            with _opened(database_url(database), creates=creates) as opened:
+                command(Place(opened, tenant), **options)
+
+        return placed
+
+    return decorate
+
+
+database_option = click.option(
+    "--database", metavar="URL", help="The database, such as sqlite:///handlebar.db.", envvar="HANDLEBAR_DATABASE"
+)
+"""The option that names the database; `database_url` says what it means where it is not given."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+"""The option that asks for JSON."""
+
+
+def database_url(given: str | None) -> str:
+    """Return the URL of the database that is meant."""
+    endpoint = os.environ.get("HANDLEBAR_API_ENDPOINT", "")
+    url = given or (endpoint if endpoint.startswith("sqlite:") else _DEFAULT)
+    try:
+        Database(url)  # checks the URL, and opens nothing
+    except ConfigError as error:
+        # Without the URL: it may hold a password.
+        raise click.BadParameter(f"expected {error.allowed}", param_hint="--database") from None
+    return url
+
+
+@contextmanager
+def _opened(url: str, *, creates: bool) -> Iterator[Database]:
+    if not creates:
+        _check_exists(url)
+    with closing(Database(url)) as database:
+        yield database
+
+
+def _check_exists(url: str) -> None:
+    """Refuse to look into a database that would be made by looking."""
+    file = make_url(url).database
+    if file in (None, "", ":memory:"):
+        raise click.BadParameter("a database in memory holds nothing yet; name a file", param_hint="--database")
+    if not Path(str(file)).exists():
+        raise UnreachableError(f"There is no database at {url}; name another with --database", reason="database")

@@ -1,0 +1,90 @@
+"""What is wrong with a request, and how that is answered: always as JSON, never with a trace."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from handlebar._plumbing.logs import warn_once_a_minute
+from handlebar.errors import ConfigError, RefusedError, UnreachableError
+
+_CODES = {
+    400: "malformed",
+    401: "unauthorised",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "not_json",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+class ProblemError(Exception):
+    """
+    A request that is not answered as it wished.
+
+    Attributes:
+        status: The HTTP status.
+
+        field: The member of the body that is wrong, dotted where it is nested; or the header or parameter.
+
+        headers: What goes with the answer.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.field = field
+        self.headers = headers or {}
+
+
+def malformed(field: str, expected: str) -> ProblemError:
+    """Return the problem that *field* is not as *expected*; what it is instead is not repeated."""
+    return ProblemError(400, f"{field}: expected {expected}", field=field)
+
+
+def answer_problems(app: Flask) -> None:
+    """Let *app* answer every error as JSON."""
+    app.register_error_handler(ProblemError, _answer)
+    app.register_error_handler(RefusedError, lambda error: _answer(ProblemError(error.status, str(error))))
+    app.register_error_handler(ConfigError, lambda error: _answer(ProblemError(400, str(error), field=error.field)))
+    app.register_error_handler(UnreachableError, _unreachable)
+    app.register_error_handler(HTTPException, _of_framework)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _answer(problem: ProblemError) -> Response:
+    error = {"code": _CODES.get(problem.status, "error"), "message": problem.message}
+    if problem.field is not None:
+        error["field"] = problem.field
+    body = json.dumps({"error": error})
+    return Response(body, problem.status, mimetype="application/json", headers=dict(problem.headers))
+
+
+def _unreachable(error: UnreachableError) -> Response:
+    warn_once_a_minute("server database", "The database could not be used for a request: %s", error.reason)
+    return _answer(ProblemError(503, "The database cannot be used now; try again", headers={"retry-after": "1"}))
+
+
+def _of_framework(error: HTTPException) -> Response:
+    """Answer what the web framework refuses: no such path, a method that a path has not, too large a body."""
+    headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
+    return _answer(ProblemError(error.code or 500, error.name, headers=headers))
+
+
+def _unexpected(error: Exception) -> Response:
+    # The places only: what an exception says may be what somebody sent.
+    places = "".join(traceback.format_tb(error.__traceback__))
+    kind = type(error).__name__
+    warn_once_a_minute(f"server failure {kind}", "A request failed unexpectedly: %s\n%s", kind, places)
+    return _answer(ProblemError(500, "The server failed; what it was is in its log"))

@@ -1,0 +1,76 @@
+"""The control plane on a port of its own."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import Any
+
+from handlebar.control.database import Database
+from handlebar.control.keys import KeyRing
+from handlebar.control.service import THE_TENANT
+from handlebar.server.app import create_app
+
+_THREADS = 16
+_MOST_BYTES = 16 * 1024 * 1024
+"""Waitress itself refuses more, in plain text; the app refuses less already, in JSON."""
+
+
+def serve(database: str, *, host: str = "127.0.0.1", port: int = 8700, policies: Any = None) -> None:
+    """
+    Serve the control plane over HTTP until the process is told to stop; prints where it is.
+
+    Where the database has no key yet, an admin key is made and printed, this once.
+
+    Args:
+        database: The URL of the database.
+
+        host: The address to listen on.
+
+        port: The port to listen on; 0 for any that is free.
+
+        policies: A file, a folder, or a list of files and policies, to be in force for the tenant `default`.
+
+    Raises:
+        ConfigError: *database* is no such URL.
+
+        PolicyError: A policy cannot be loaded.
+
+        UnreachableError: The database cannot be used.
+
+        OSError: The address cannot be listened on.
+    """
+    from waitress.server import create_server  # type: ignore[import-untyped]  # it ships no types
+
+    app = create_app(database, policies=policies)
+    with closing(app.extensions["handlebar"]):
+        server = create_server(
+            app, host=host, port=port, threads=_THREADS, ident=None, max_request_body_size=_MOST_BYTES
+        )
+        with closing(server):
+            _show_first_key(database)
+            _say(f"Handlebar listens on http://{_shown(host)}:{_port(server)}")
+            server.run()
+
+
+def _show_first_key(url: str) -> None:
+    with closing(Database(url)) as database:
+        keys = KeyRing(database)
+        if not keys.listed():
+            made = keys.create("first", role="admin", tenant=THE_TENANT)
+            _say(f"Made an admin key, which is shown only this once: {made.secret}")
+
+
+def _port(server: Any) -> int:
+    """Return the port of a server; a name like localhost may stand for several addresses, and so for several."""
+    listening = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
+    return int(listening[0][1])
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
