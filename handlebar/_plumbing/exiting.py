@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -19,13 +20,14 @@ class Closable(Protocol):
         ...
 
 
-_open: WeakValueDictionary[int, Closable] = WeakValueDictionary()
+# By process: the parent's would make a child of a fork wait at its exit for threads that it does not have.
+_open: dict[int, WeakValueDictionary[int, Closable]] = {}
 _over: list[bool] = []
 
 
 def close_at_exit(closable: Closable) -> None:
     """Close *closable* when the interpreter exits, if it still exists then."""
-    _open[id(closable)] = closable
+    _open.setdefault(os.getpid(), WeakValueDictionary())[id(closable)] = closable
 
 
 def is_over() -> bool:
@@ -35,7 +37,8 @@ def is_over() -> bool:
 
 def _close_all() -> None:
     """Let all close at the same time, so that those who must wait wait together."""
-    everyone = [closable for ref in _open.valuerefs() if (closable := ref()) is not None]
+    mine = _open.get(os.getpid(), WeakValueDictionary())
+    everyone = [closable for ref in mine.valuerefs() if (closable := ref()) is not None]
     try:
         for closable in everyone:
             closable.close_soon()

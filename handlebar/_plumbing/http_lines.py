@@ -100,6 +100,8 @@ class SessionLine:
             timeout=(connect_timeout, read_timeout),
             allow_redirects=False,
             verify=_chosen_verify(self._session),
+            # Without one, requests would put what ~/.netrc says in the place of our key.
+            auth=self._session.auth or _as_it_is,
         )
         return Response(answer.status_code, answer.headers, answer.content)
 
@@ -107,11 +109,24 @@ class SessionLine:
         """Close nothing: the session is its maker's to close."""
 
 
-def open_line(base_url: str, headers: Mapping[str, str], session: Any) -> Line:
-    """Work out, once a process, how requests would reach the server; opens no socket."""
+def open_line(base_url: str, headers: Mapping[str, str], session: Any, *, after_fork: bool = False) -> Line:
+    """
+    Work out, once a process, how requests would reach the server; opens no socket.
+
+    Args:
+        base_url: What every path is appended to.
+
+        headers: What every request carries.
+
+        session: Whose settings to use; None for requests' usual ones.
+
+        after_fork: Whether the *session* comes from another process.
+    """
     session = session or requests.Session()
     carried = {**_chosen_headers(session), **headers}
     adapter: Any = session.get_adapter(base_url)
+    if after_fork and isinstance(adapter, HTTPAdapter):
+        _forget_connections(adapter)
     if type(adapter).send is not HTTPAdapter.send:
         return SessionLine(session, base_url, carried)
     if type(adapter) is HTTPAdapter:
@@ -126,6 +141,16 @@ def open_line(base_url: str, headers: Mapping[str, str], session: Any) -> Line:
     pool.ConnectionCls = bounded(pool.ConnectionCls)
     _share_tls_context(pool)
     return PoolLine(pool, adapter.request_url(request, settings["proxies"]).rstrip("/"), carried)
+
+
+def _forget_connections(adapter: Any) -> None:
+    """Leave what *adapter* has open to the parent: as unpickled, it has its settings and nothing open."""
+    adapter.__setstate__(adapter.__getstate__())
+
+
+def _as_it_is(request: Any) -> Any:
+    """Authenticate *request* by the headers that it has."""
+    return request
 
 
 def _chosen_verify(session: requests.Session) -> bool | str | None:

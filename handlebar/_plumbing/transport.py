@@ -9,6 +9,7 @@ once a process here. Errors never hold a URL, a header or a body.
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,8 @@ class Transport:
     _line: PerProcess[Line] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        line = PerProcess(lambda: open_line(self.base_url, self.headers, self.session))
+        home = os.getpid()
+        line = PerProcess(lambda: open_line(self.base_url, self.headers, self.session, after_fork=os.getpid() != home))
         object.__setattr__(self, "_line", line)
 
     def send(self, request: Request, *, deadline: Deadline) -> Response:

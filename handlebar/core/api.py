@@ -17,7 +17,7 @@ from handlebar.core import wire
 from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
-from handlebar.errors import RefusedError, UnreachableError
+from handlebar.errors import ConfigError, RefusedError, UnreachableError
 
 ONCE = RetryPolicy(retries=0, base=0.0, cap=0.0)
 PERSISTENT = RetryPolicy(retries=3, base=0.2, cap=5.0)
@@ -41,6 +41,9 @@ class HttpControlPlane:
         read_timeout: Seconds to wait for each piece of an answer.
 
         session: A `requests.Session` whose settings are used.
+
+    Raises:
+        ConfigError: No header can carry the *api_key*.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class HttpControlPlane:
     ) -> None:
         self._transport = Transport(
             endpoint.rstrip("/"),
-            {"authorization": f"Bearer {api_key}", "content-type": "application/json"},
+            {"authorization": f"Bearer {_checked(api_key)}", "content-type": "application/json"},
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             session=session,
@@ -134,6 +137,14 @@ class HttpControlPlane:
         if not 200 <= answer.status < 300:
             raise _refused(request, answer)
         return answer.body
+
+
+def _checked(api_key: str) -> str:
+    """Return *api_key* without the line end of the file that it was read from."""
+    key = api_key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("api_key", "(hidden)", "printable ASCII characters")
+    return key
 
 
 def _request(method: str, path: str, body: str) -> Request:

@@ -8,6 +8,7 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from handlebar._plumbing import logs
+from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar._plumbing.once import Once
 from handlebar.core.plane import ControlPlane, EvaluateRequest, Lockdown
@@ -78,11 +79,13 @@ class AskControlPlane:
 
     def decide(self, make_request: MakeRequest) -> Decision:
         """Ask, within the budget."""
-        agent_id = self.registration.agent_id
+        deadline = Deadline.after(self.budget)
+        # A child of a fork that goes on with a run has yet to register.
+        agent_id = self.registration.ensure()
         if agent_id is None:
             return self.unavailable
         try:
-            return self.plane.evaluate(make_request(agent_id), budget=self.budget)
+            return self.plane.evaluate(make_request(agent_id), budget=deadline.remaining())
         except ControlPlaneError as error:
             logs.warn_once_a_minute(f"decide:{error.reason}", "No decision could be had: %s", error)
         except Exception as error:  # a fault of ours must become the stock answer, not the agent's problem
@@ -110,7 +113,7 @@ class StartLater:
 
     def decide(self, make_request: MakeRequest) -> Decision:
         """Ask whoever answers by now."""
-        agent_id = self._registration.agent_id
+        agent_id = self._registration.ensure()
         if agent_id is not None and self._begun.claim(True):
             self._source = self._start(agent_id)
         return self._source.decide(make_request)

@@ -66,6 +66,8 @@ class Registration:
         Threads that come while the first attempt is under way wait for it, *timeout* seconds at most.
         """
         attempts = self._attempts.get()
+        if attempts.agent_id is not None:
+            return attempts.agent_id
         with attempts.lock:
             mine = not attempts.begun
             attempts.begun = True

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.http_lines import Request, Response
 from handlebar._plumbing.transport import Transport
 from handlebar.errors import UnreachableError
 from tests.support.forks import in_child
-from tests.support.http_server import CloseAfter, Drip, Hang, HttpServer, Huge, Redirect
+from tests.support.http_server import (
+    BrokenChunked,
+    Chunked,
+    CloseAfter,
+    Connection,
+    Drip,
+    HalfAnswer,
+    Hang,
+    HttpServer,
+    Huge,
+    Redirect,
+    ResetBefore,
+    whole,
+)
 
 trustme = pytest.importorskip("trustme", reason="trustme is not installed")
 
@@ -208,3 +226,250 @@ def test_a_child_opens_connections_of_its_own(server: HttpServer) -> None:
     assert 2 == server.connections
     assert [1, 2, 1] == [request.connection for request in server.requests]
     transport.close()
+
+
+@pytest.fixture(name="silent")
+def _silent() -> Iterator[socket.socket]:
+    """Takes connections, and never reads nor says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture(name="full")
+def _full() -> Iterator[socket.socket]:
+    """Takes no connection any more."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(8)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        yield listener
+        for each in waiting:
+            each.close()
+
+
+def url_of(listener: socket.socket, scheme: str = "http") -> str:
+    """Return the URL of a listening socket."""
+    return f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_connecting_has_a_timeout_of_its_own(full: socket.socket) -> None:
+    """It is far below the deadline here."""
+    began = time.monotonic()
+    assert "timeout" == reason_of(Transport(url_of(full), {}, connect_timeout=0.2), seconds=60)
+    assert time.monotonic() - began < 10
+
+
+def test_connecting_ends_with_the_deadline(full: socket.socket) -> None:
+    """Where that is shorter than the timeout."""
+    began = time.monotonic()
+    assert "timeout" == reason_of(Transport(url_of(full), {}, connect_timeout=60), seconds=0.3)
+    assert time.monotonic() - began < 10
+
+
+def test_reading_has_a_timeout_of_its_own(server: HttpServer) -> None:
+    """For each piece of the answer: silence ends the call long before its deadline."""
+    server.behave(Hang())
+    began = time.monotonic()
+    assert "timeout" == reason_of(Transport(server.url, {}, read_timeout=0.2), seconds=60)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"], ids=["a large body", "a TLS handshake"])
+def test_a_server_that_never_reads(silent: socket.socket, scheme: str) -> None:
+    """Row 17: neither a handshake nor a body that no buffer holds waits longer than the deadline."""
+    large = Request("POST", "/v1/agents", b"x" * 30_000_000)
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="in time"):
+        sent(Transport(url_of(silent, scheme), {}), large, seconds=0.5)
+    assert time.monotonic() - began < 10
+
+
+def test_ipv6_only() -> None:
+    """Row 16: a server that has no other address."""
+    with HttpServer(host="::1") as server:
+        transport = Transport(server.url, {})
+        assert 200 == sent(transport).status
+        transport.close()
+
+
+def huge_in_chunks(connection: Connection) -> None:
+    """Nine MiB, and no word of it beforehand."""
+    connection.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    connection.send(9 * (b"100000\r\n" + b"x" * 0x100000 + b"\r\n") + b"0\r\n\r\n")
+
+
+def huge_head(connection: Connection) -> None:
+    """Headers without an end."""
+    connection.send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.send(b"x-more: " + b"y" * 60_000 + b"\r\n")
+
+
+def no_http(connection: Connection) -> None:
+    """Something else altogether."""
+    connection.send(b"\x00\xff nothing of the kind\r\n\r\n")
+    connection.close()
+
+
+def endless_continue(connection: Connection) -> None:
+    """An answer that is always about to come."""
+    while True:
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.pause(0.01)
+
+
+@pytest.mark.parametrize(
+    "behaviour", [HalfAnswer(), BrokenChunked(), ResetBefore(), huge_in_chunks, huge_head, no_http]
+)
+def test_half_broken_and_boundless_answers(server: HttpServer, behaviour: Any) -> None:
+    """Row 9: each is a network error, and the next call works."""
+    server.behave(behaviour, times=1)
+    transport = Transport(server.url, {})
+    assert "network" == reason_of(transport)
+    assert 200 == sent(transport).status
+    transport.close()
+
+
+def test_an_answer_that_is_always_about_to_come(server: HttpServer) -> None:
+    """Row 17: ends with the deadline."""
+    server.behave(endless_continue)
+    assert "timeout" == reason_of(Transport(server.url, {}), seconds=0.5)
+
+
+def test_an_answer_in_chunks(server: HttpServer) -> None:
+    """Is as good as any other, and keeps the connection."""
+    server.behave(Chunked())
+    transport = Transport(server.url, {})
+    assert [b'{"agentId": "agent-1"}'] * 3 == [sent(transport).body for _ in range(3)]
+    assert 1 == server.connections
+    transport.close()
+
+
+def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(server: HttpServer) -> None:
+    """Row 9: a server that answers twice does not answer the next question."""
+    twice = whole(200, {"agentId": "one"}) + whole(200, {"agentId": "two"})
+    server.behave(lambda connection: connection.send(twice), times=1)
+    transport = Transport(server.url, {})
+    assert [b'{"agentId": "one"}', b'{"agentId": "agent-1"}'] == [sent(transport).body for _ in range(2)]
+    transport.close()
+
+
+def test_a_fresh_connection_that_is_reset_is_not_tried_again(server: HttpServer) -> None:
+    """Row 16: only a kept one can have gone stale."""
+    server.behave(ResetBefore())
+    assert "network" == reason_of(Transport(server.url, {}))
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_what_a_signal_handler_raises_passes_through(server: HttpServer, kind: type[BaseException]) -> None:
+    """Row 7: the connection in mid-call is thrown away, and the next call has another."""
+
+    def strike(*_: object) -> None:
+        raise kind("struck")
+
+    transport = Transport(server.url, {})
+    sent(transport)
+    server.behave(Hang(), times=1)
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(kind, match="struck"):
+            sent(transport)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert b'{"agentId": "agent-1"}' == sent(transport).body
+    assert [1, 1, 2] == [request.connection for request in server.requests]
+    transport.close()
+
+
+class Own(HTTPAdapter):
+    """An adapter that is the user's own, and sends as all do."""
+
+
+class Sending(HTTPAdapter):
+    """An adapter that sends for itself."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(*args, **kwargs)
+
+
+@pytest.mark.parametrize("adapter", [HTTPAdapter, Own, Sending])
+def test_netrc_does_not_replace_the_key(
+    server: HttpServer, adapter: type[HTTPAdapter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 25: what it holds for the host is not ours to send."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password the-secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with requests.Session() as session:
+        session.mount("http://", adapter())
+        transport = Transport(server.url, {"authorization": "Bearer key"}, session=session)
+        assert 200 == sent(transport).status
+        transport.close()
+    assert "Bearer key" == server.requests[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("adapter", [HTTPAdapter, Own, Sending])
+def test_a_child_shares_no_connection_of_a_session(server: HttpServer, adapter: type[HTTPAdapter]) -> None:
+    """Row 1: whatever the adapter."""
+    with requests.Session() as session:
+        session.mount("http://", adapter())
+        transport = Transport(server.url, {}, session=session)
+        sent(transport)
+        assert "200" == in_child(lambda: str(sent(transport).status))
+        assert 200 == sent(transport).status
+        transport.close()
+    assert [1, 2, 1] == [request.connection for request in server.requests]
+
+
+def test_no_proxy_for_hosts_that_are_named(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 16: the environment says both."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    transport = Transport(server.url, {})
+    assert 200 == sent(transport).status
+    transport.close()
+
+
+KEY = {"authorization": "Bearer the-secret"}
+SECRET_URLS = [
+    "http://user:the-secret@127.0.0.1:1",
+    "https://user:the-secret@127.0.0.1:1/base?key=the-secret",
+    "http://user:the-secret@nothing.invalid",
+    "http://user:the-secret@[::1:1/",
+]
+
+
+@pytest.mark.parametrize("url", SECRET_URLS)
+def test_no_secret_of_a_url_is_told(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 25: neither the error, nor its causes, nor any log says it."""
+    with caplog.at_level("DEBUG"), pytest.raises(UnreachableError) as unreachable:
+        sent(Transport(url, KEY))
+    assert "the-secret" not in "".join(traceback.format_exception(unreachable.value)) + caplog.text
+
+
+def test_no_secret_of_a_proxy_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 25: as above."""
+    monkeypatch.setenv("http_proxy", "http://user:the-secret@127.0.0.1:1")
+    with caplog.at_level("DEBUG"), pytest.raises(UnreachableError) as unreachable:
+        sent(Transport("http://plane.invalid", {}))
+    assert "the-secret" not in "".join(traceback.format_exception(unreachable.value)) + caplog.text
+
+
+def test_threads_that_come_and_go_leave_no_descriptor(server: HttpServer) -> None:
+    """Row 22: connections belong to the pool; they are closed when the transport is."""
+    transport = Transport(server.url, {})
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        threads = [threading.Thread(target=sent, args=(transport,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert server.connections <= 40
+    transport.close()
+    # The server's own ends are in this process too.
+    assert server.wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
