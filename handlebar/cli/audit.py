@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Literal
@@ -64,16 +64,16 @@ def export(place: Place, form: Literal["jsonl", "csv"], run_id: str | None, outp
     JSONL has one event a line, as it was recorded. In CSV, a cell that a spreadsheet would take for a formula
     begins with an apostrophe.
     """
-    events = place.administration.stored_events(run_id)
-    # Before the file is opened: a database that cannot be read must not empty it.
-    first = next(events, None)
-    if first is None and run_id is not None:
-        raise _unknown(run_id)
-    every = events if first is None else chain([first], events)
-    lines = _jsonl(every) if form == "jsonl" else _csv(every, place.administration.agent_slugs())
-    with _opened(output) as file:
-        for line in lines:
-            file.write(line.encode())
+    with closing(place.administration.stored_events(run_id)) as events:
+        # Before the file is opened: a database that cannot be read must not empty it.
+        first = next(events, None)
+        if first is None and run_id is not None:
+            raise _unknown(run_id)
+        every = events if first is None else chain([first], events)
+        lines = _jsonl(every) if form == "jsonl" else _csv(every, place.administration.agent_slugs())
+        with _opened(output) as file:
+            for line in lines:
+                file.write(line.encode())
 
 
 def _unknown(run_id: str) -> RefusedError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -69,11 +69,12 @@ class Administration:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return runs.of_id(connection, self._tenant, run_id)
 
-    def stored_events(self, run_id: str | None = None) -> Iterator[StoredEvent]:
+    def stored_events(self, run_id: str | None = None) -> Generator[StoredEvent, None, None]:
         """
         Yield the audit events of a run, or of all, in the order in which they were recorded, as they are stored.
 
-        They are read as they are taken, from one state of the database, so that there may be millions.
+        They are read as they are taken, from one state of the database, so that there may be millions. Close what
+        is not read to its end.
 
         Raises:
             UnreachableError: The database cannot be read.
@@ -144,7 +145,9 @@ class Administration:
         _check_answer(status, responded_by)
         with self._database.write(Deadline.after(_SECONDS)) as connection:
             approvals.respond(connection, self._tenant, approval_id, status, responded_by, note)
-            return approvals.find(connection, self._tenant, approval_id)
+            answered = approvals.find(connection, self._tenant, approval_id)
+        self._something_happened()
+        return answered
 
     def lock_down(
         self,
@@ -235,6 +238,9 @@ class Administration:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             for agent, run in audit.runs_to_verify(connection, self._tenant, run_id):
                 yield RunReport(agent, run, audit.verify(connection, self._tenant, agent, run))
+
+    def _something_happened(self) -> None:
+        """Take note that webhooks may have to be told something; here it is others who tell them."""
 
 
 def _check_answer(status: object, responded_by: object) -> None:

@@ -1,0 +1,1 @@
+"""Adapters: Handlebar in the terms of other frameworks, one module each; import the one that you need."""
