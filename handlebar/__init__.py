@@ -41,6 +41,7 @@ _HOMES = {
     "get_client": "handlebar.core.front",
     "get_current_run": "handlebar.core.current",
     "init": "handlebar.core.front",
+    "install_signal_handlers": "handlebar.core.leaving",
     "tool": "handlebar.core.tools",
     "with_run": "handlebar.core.current",
 }

@@ -6,6 +6,7 @@ from handlebar.core.current import get_current_run as get_current_run
 from handlebar.core.current import with_run as with_run
 from handlebar.core.front import get_client as get_client
 from handlebar.core.front import init as init
+from handlebar.core.leaving import install_signal_handlers as install_signal_handlers
 from handlebar.core.messages import LLMMessage as LLMMessage
 from handlebar.core.messages import LLMResponse as LLMResponse
 from handlebar.core.messages import TokenUsage as TokenUsage
@@ -68,6 +69,7 @@ __all__ = [
     "get_client",
     "get_current_run",
     "init",
+    "install_signal_handlers",
     "tool",
     "with_run",
 ]

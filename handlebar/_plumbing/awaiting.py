@@ -78,8 +78,12 @@ async def to_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return await asyncio.to_thread(fn, *args, **kwargs)
 
 
+async def _nothing() -> None:
+    """Await nothing."""
+
+
 def awaitable(
-    blocking: Callable[Concatenate[Owner, P], R],
+    blocking: Callable[Concatenate[Owner, P], R], *, first: Callable[[], Awaitable[None]] = _nothing
 ) -> Callable[Concatenate[Owner, P], Coroutine[Any, Any, R]]:
     """
     Derive the awaitable twin of a *blocking* method, named `<name>_sync`.
@@ -87,11 +91,17 @@ def awaitable(
     For class bodies: `end = awaitable(end_sync)`. The twin has the method's signature and docstring, looks
     the method up by name on the instance, so that a subclass overrides both at once, and calls it by
     `to_thread`.
+
+    Args:
+        blocking: The method.
+
+        first: Awaited before, in the caller's own task.
     """
     name = blocking.__name__
 
     @functools.wraps(blocking)
     async def twin(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        await first()
         method: Callable[P, R] = getattr(self, name)
         return await to_thread(method, *args, **kwargs)
 

@@ -123,7 +123,8 @@ class Batcher(Generic[T]):
         if threading.get_ident() == self._worker:
             return False
         # First the ticket: either the thread finds it, or it has given *_working* back before we ask for that.
-        ticket = Ticket()
+        # Not `Ticket()`: with a preloaded app, gevent replaces the class after this module was imported.
+        ticket: Ticket = queue.SimpleQueue()
         self._bell.put(ticket)
         if self._working.acquire(blocking=False) and not self._start():
             return self._work_here(timeout)

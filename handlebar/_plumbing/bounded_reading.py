@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -20,6 +21,7 @@ class Call:
     deadline: Deadline
     read_timeout: float
     reused: bool = False
+    sock: Any = None
 
     def patience(self) -> float:
         """Return how long the next piece of the answer may take."""
@@ -27,6 +29,14 @@ class Call:
         if not remaining:
             raise TimeoutError("the time for the whole call is over")
         return min(self.read_timeout, remaining)
+
+    def cut(self) -> None:
+        """End the answer for whoever reads it, in whichever thread."""
+        try:
+            # Not the method of SSLSocket: that one pulls TLS from under the thread that reads.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        except (OSError, TypeError):
+            pass  # it is over already, or has not begun
 
 
 current_call: ContextVar[Call] = ContextVar("handlebar_http_call")
@@ -63,6 +73,7 @@ class _BoundedSocket:
     call: Call
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        self.call.sock = self.sock
         return io.BufferedReader(_BoundedReader(self.sock, self.call))
 
 

@@ -46,6 +46,8 @@ class DaemonThreads:
         if not crew.claim():
             return None
         future: Future[R] = Future()
+        # What is called cannot be called back: whoever waits may be cancelled, and the result then goes nowhere.
+        future.set_running_or_notify_cancel()
         crew.jobs.put(partial(_carry_out, future, os.getpid(), partial(copy_context().run, fn, *args)))
         return future
 

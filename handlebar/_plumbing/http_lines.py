@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import http.client
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import requests
@@ -20,16 +20,27 @@ POOL_SIZE = 64
 """Kept-alive connections a process; as many threads ask at once without one being thrown away."""
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+PIECE_BYTES = 64 * 1024
 
 
 @frozen
 class Request:
-    """What is asked: *path* is appended to the base URL, *headers* to those that every request carries."""
+    """
+    What is asked.
+
+    Attributes:
+        path: Is appended to the base URL.
+
+        headers: Join those that every request carries.
+
+        repeatable: Whether it may be sent again where it is not known what became of it.
+    """
 
     method: str
     path: str
     body: bytes
     headers: Mapping[str, str] = Factory(dict)
+    repeatable: bool = True
 
 
 @frozen
@@ -41,11 +52,32 @@ class Response:
     body: bytes
 
 
+@frozen
+class OpenResponse:
+    """
+    An answer whose body is still to come.
+
+    Attributes:
+        pieces: The body, as it arrives.
+
+        close: Ends it; from any thread.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+    close: Callable[[], None]
+
+
 class Line(Protocol):
     """The way to the server in one process."""
 
     def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
         """Make one request; raises what requests, urllib3 and the system below them raise."""
+        ...
+
+    def open(self, request: Request, *, connect_timeout: float, read_timeout: float) -> OpenResponse:
+        """Make one request, and leave its answer open; raises like `send`, and so do the pieces."""
         ...
 
     def close(self) -> None:
@@ -63,7 +95,20 @@ class PoolLine:
 
     def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
         """Send, as `Line` says."""
-        answer = self._pool.urlopen(
+        return _read(self._ask(request, connect_timeout, read_timeout))
+
+    def open(self, request: Request, *, connect_timeout: float, read_timeout: float) -> OpenResponse:
+        """Open, as `Line` says."""
+        answer = self._ask(request, connect_timeout, read_timeout)
+        pieces = iter(lambda: answer.read1(PIECE_BYTES, decode_content=False), b"")
+        return OpenResponse(answer.status, answer.headers, pieces, answer.close)
+
+    def close(self) -> None:
+        """Close, as `Line` says."""
+        self._pool.close()
+
+    def _ask(self, request: Request, connect_timeout: float, read_timeout: float) -> Any:
+        return self._pool.urlopen(
             request.method,
             self._prefix + request.path,
             body=request.body,
@@ -75,11 +120,6 @@ class PoolLine:
             preload_content=False,
             decode_content=False,
         )
-        return _read(answer)
-
-    def close(self) -> None:
-        """Close, as `Line` says."""
-        self._pool.close()
 
 
 class SessionLine:
@@ -92,7 +132,20 @@ class SessionLine:
 
     def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
         """Send, as `Line` says."""
-        answer = self._session.request(
+        answer = self._ask(request, connect_timeout, read_timeout)
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    def open(self, request: Request, *, connect_timeout: float, read_timeout: float) -> OpenResponse:
+        """Open, as `Line` says."""
+        answer = self._ask(request, connect_timeout, read_timeout, stream=True)
+        # A larger piece would be waited for until it is full.
+        return OpenResponse(answer.status_code, answer.headers, answer.iter_content(1), answer.close)
+
+    def close(self) -> None:
+        """Close nothing: the session is its maker's to close."""
+
+    def _ask(self, request: Request, connect_timeout: float, read_timeout: float, **more: Any) -> Any:
+        return self._session.request(
             request.method,
             self._base_url + request.path,
             data=request.body,
@@ -102,11 +155,8 @@ class SessionLine:
             verify=_chosen_verify(self._session),
             # Without one, requests would put what ~/.netrc says in the place of our key.
             auth=self._session.auth or _as_it_is,
+            **more,
         )
-        return Response(answer.status_code, answer.headers, answer.content)
-
-    def close(self) -> None:
-        """Close nothing: the session is its maker's to close."""
 
 
 def open_line(base_url: str, headers: Mapping[str, str], session: Any, *, after_fork: bool = False) -> Line:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import http.client
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -20,8 +21,10 @@ from attrs import field, frozen
 from handlebar._plumbing.bounded_reading import Call, current_call
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import PerProcess
-from handlebar._plumbing.http_lines import Line, Request, Response, open_line
+from handlebar._plumbing.http_lines import Line, OpenResponse, Request, Response, open_line
 from handlebar.errors import UnreachableError
+
+A = TypeVar("A", Response, OpenResponse)
 
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
 _FAILURES = (urllib3.exceptions.HTTPError, requests.RequestException, http.client.HTTPException, OSError, ValueError)
@@ -66,14 +69,37 @@ class Transport:
             UnreachableError: No whole answer of at most 8 MiB came by the *deadline*. Its reason is `timeout`,
                 `tls` or `network`.
         """
+        return self._make(request, Call(deadline, self.read_timeout), lambda line: line.send)
+
+    def open(self, request: Request, *, deadline: Deadline, silence: float) -> OpenResponse:
+        """
+        Make one request by the *deadline*, and leave its answer open however long it lasts.
+
+        Args:
+            request: The request.
+
+            deadline: When the answer has to begin.
+
+            silence: Seconds to wait for each piece of the body.
+
+        Raises:
+            UnreachableError: As in `send`; the pieces raise it too.
+        """
         call = Call(deadline, self.read_timeout)
-        token = current_call.set(call)
-        try:
-            return self._send_once_more_if_stale(request, call)
-        except _FAILURES as error:
-            raise _unreachable(error, deadline) from error
-        finally:
-            current_call.reset(token)
+        answer = self._make(request, call, lambda line: line.open)
+        call.deadline, call.read_timeout = Deadline(float("inf")), silence
+
+        pieces = _told(answer, call)
+
+        def close() -> None:
+            call.cut()
+            try:
+                pieces.close()
+            except ValueError:
+                return  # another thread reads just now: it finds the end, and closes
+            answer.close()
+
+        return OpenResponse(answer.status, answer.headers, pieces, close)
 
     def close(self) -> None:
         """Close the connections of this process; a later request opens new ones."""
@@ -82,19 +108,49 @@ class Transport:
             self._line.forget()
             line.close()
 
-    def _send_once_more_if_stale(self, request: Request, call: Call) -> Response:
+    def _make(self, request: Request, call: Call, way: Callable[[Line], Callable[..., A]]) -> A:
+        token = current_call.set(call)
+        try:
+            with _telling(call):
+                return self._once_more_if_stale(request, call, way)
+        finally:
+            current_call.reset(token)
+
+    def _once_more_if_stale(self, request: Request, call: Call, way: Callable[[Line], Callable[..., A]]) -> A:
         """Send; once more at once where the server had closed the kept-alive connection meanwhile."""
         try:
-            return self._send(request, call)
+            return self._once(request, call, way)
         except _FAILURES as error:
-            if not (call.reused and isinstance(_cause(error), _STALE)):
+            if not (request.repeatable and call.reused and isinstance(_cause(error), _STALE)):
                 raise
-        return self._send(request, call)
+        return self._once(request, call, way)
 
-    def _send(self, request: Request, call: Call) -> Response:
+    def _once(self, request: Request, call: Call, way: Callable[[Line], Callable[..., A]]) -> A:
         patience = call.patience()
         connect_timeout = min(self.connect_timeout, patience)
-        return self._line.get().send(request, connect_timeout=connect_timeout, read_timeout=patience)
+        return way(self._line.get())(request, connect_timeout=connect_timeout, read_timeout=patience)
+
+
+def was_refused(error: UnreachableError) -> bool:
+    """Whether nobody listened, so that nothing can have been sent."""
+    return isinstance(_cause(error), ConnectionRefusedError)
+
+
+@contextmanager
+def _telling(call: Call) -> Iterator[None]:
+    """Turn whatever goes wrong inside the block into one error."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise _unreachable(error, call.deadline) from error
+
+
+def _told(answer: OpenResponse, call: Call) -> Generator[bytes, None, None]:
+    with _telling(call):
+        try:
+            yield from answer.pieces
+        finally:
+            answer.close()
 
 
 def _unreachable(error: Exception, deadline: Deadline) -> UnreachableError:

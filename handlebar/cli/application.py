@@ -13,12 +13,14 @@ from handlebar.errors import ConfigError, HandlebarError, PolicyError, RefusedEr
 
 _COMMANDS = {
     "keys": "Make, list and revoke API keys.",
+    "agents": "See which agents there are, and how they stand.",
     "runs": "Look at what agents did.",
     "approvals": "Answer the questions that agents ask people.",
     "lockdown": "Forbid an agent everything, at once.",
-    "policy": "Check policies, and list those in force.",
-    "audit": "Check and export the audit trail.",
+    "policy": "Check policies, try them out, compare them, and put them in force.",
+    "audit": "Check, export and shorten the audit trail.",
     "db": "Bring the database's tables up to date.",
+    "doctor": "Find out what keeps an agent here from being governed.",
     "serve": "Serve the control plane over HTTP.",
 }
 """What there is, and what `-h` says of it: to load a command takes longer than to print its name."""
@@ -68,7 +70,7 @@ def application() -> None:
     Govern AI agents: who may do what, what they did, and what they wait for.
 
     The database is what --database says, else the environment variable HANDLEBAR_DATABASE, else
-    HANDLEBAR_API_ENDPOINT where that is a sqlite URL, else sqlite:///handlebar.db.
+    HANDLEBAR_API_ENDPOINT where that is a database, else sqlite:///handlebar.db.
     """
 
 

@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
 from typing import IO, Literal
@@ -16,7 +17,9 @@ import click
 from handlebar.cli.documents import plain, show_document
 from handlebar.cli.endings import Unusable
 from handlebar.cli.places import Place, at_place, json_option
+from handlebar.cli.progress import followed
 from handlebar.cli.texts import safe
+from handlebar.cli.times import span
 from handlebar.control.audit import RunReport, StoredEvent
 from handlebar.errors import RefusedError
 
@@ -27,7 +30,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @click.group("audit")
 def command() -> None:
-    """Check and export the audit trail."""
+    """Check, export and shorten the audit trail."""
 
 
 @command.command("verify")
@@ -72,8 +75,33 @@ def export(place: Place, form: Literal["jsonl", "csv"], run_id: str | None, outp
         every = events if first is None else chain([first], events)
         lines = _jsonl(every) if form == "jsonl" else _csv(every, place.administration.agent_slugs())
         with _opened(output) as file:
-            for line in lines:
+            for line in followed(lines, title="Exporting", total=place.administration.number_of_events(run_id)):
                 file.write(line.encode())
+
+
+@command.command("retain")
+@click.option("--older-than", "age", metavar="SPAN", required=True, callback=span, help="Such as 90d, or 36h.")
+@click.option("--dry-run", is_flag=True, help="Delete nothing, only say how much would be.")
+@json_option
+@at_place()
+def retain(place: Place, age: timedelta, dry_run: bool, as_json: bool) -> None:
+    """
+    Delete the events of runs that are older than SPAN: all of a run's events are, or none are deleted.
+
+    What stays of a run is how many events it had and the hash of the last one, so that `audit verify` still checks
+    what is kept, and what is recorded later. A run that `audit verify` complains of is not touched.
+    """
+    try:
+        before = datetime.now(timezone.utc) - age
+    except OverflowError:
+        raise click.BadParameter("that is before all times", param_hint="--older-than") from None
+    runs = events = 0
+    for done in followed(place.administration.prune_events(before, dry=dry_run), title="Deleting"):
+        runs, events = runs + done.runs, events + done.events
+    if as_json:
+        show_document({"before": before, "runs": runs, "events": events, "deleted": not dry_run})
+    else:
+        click.echo(f"Runs: {runs}, events: {events} {'would be' if dry_run else 'were'} deleted.")
 
 
 def _unknown(run_id: str) -> RefusedError:

@@ -22,10 +22,8 @@ def command() -> None:
 @json_option
 @at_place(creates=True)
 def upgrade(place: Place, as_json: bool) -> None:
-    """Make the tables, or bring them up to date."""
-    # Whoever opens the database finds them up to date.
-    with place.database.read(Deadline.after(_SECONDS)):
-        pass
+    """Make the tables, or bring them up to date; those of SQLite are so at every use."""
+    place.database.upgrade(Deadline.after(_SECONDS))
     _show(HEAD, as_json=as_json)
 
 

@@ -22,6 +22,8 @@ def plain(value: Any, **more: Any) -> Any:
         return {_on_the_wire(name): plain(field) for name, field in {**fields, **more}.items()}
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 

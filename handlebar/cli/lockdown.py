@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import click
 
 from handlebar.cli.documents import plain, show_document
 from handlebar.cli.places import Command, Place, at_place, json_option
 from handlebar.cli.texts import safe, show_table, shown
-
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_SPAN = re.compile(r"(?:[0-9]{1,9}[dhms])+")
+from handlebar.cli.times import moment_in, span_in
+from handlebar.control.presence import LockdownStanding, SeenProcess
 
 
 def _read_time(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
     """Read a time to come in ISO 8601, with its time zone."""
     if text is None:
         return None
-    try:
-        # Python 3.10 knows no Z.
-        read = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time in ISO 8601, such as 2026-07-01T18:00Z") from None
-    if read.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no time zone; add Z, or one such as +02:00")
+    read = moment_in(text)
     if read <= datetime.now(timezone.utc):
         raise click.BadParameter(f"{text!r} is over already")
     return read
@@ -35,15 +27,10 @@ def _read_span(context: click.Context, option: click.Parameter, text: str | None
     """Read a span of time; return the time when it ends, counted from now."""
     if text is None:
         return None
-    parts = re.findall("([0-9]+)([dhms])", text) if _SPAN.fullmatch(text) else []
     try:
-        span = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
-        end = datetime.now(timezone.utc) + span
+        return datetime.now(timezone.utc) + span_in(text)
     except OverflowError:
-        span = timedelta()
-    if not span:
-        raise click.BadParameter(f"{text!r} is no span of time, such as 30m, 2h or 1d12h")
-    return end
+        raise click.BadParameter(f"{text!r} ends after all times") from None
 
 
 def _about(command: Command) -> Command:
@@ -117,3 +104,36 @@ def list_lockdowns(place: Place, as_json: bool) -> None:
         (slugs[each.agent_id], each.actor_id, each.tool_name, each.since, each.until, each.reason) for each in found
     ]
     show_table(("agent", "actor", "tool", "since", "until", "reason"), rows, empty="Nothing is locked down.")
+
+
+@command.command("status")
+@click.argument("agent", required=False)
+@json_option
+@at_place()
+def show_status(place: Place, agent: str | None, as_json: bool) -> None:
+    """
+    Show which processes have confirmed the lockdowns in force, of AGENT (its slug) or of all.
+
+    Those that are asked are the ones that use the control plane over HTTP and were seen in the last three minutes.
+    """
+    found = place.administration.lockdown_standings(agent)
+    slugs = place.administration.agent_slugs()
+    if as_json:
+        show_document([plain(each, agent=slugs[each.lockdown.agent_id]) for each in found])
+    elif not found:
+        click.echo("Nothing is locked down.", err=True)
+    for each in () if as_json else found:
+        _show_standing(each, slugs[each.lockdown.agent_id])
+
+
+def _show_standing(standing: LockdownStanding, agent: str) -> None:
+    locked = standing.lockdown
+    parts = [("actor", locked.actor_id), ("tool", locked.tool_name)]
+    scope = "".join(f", {what} {safe(name)}" for what, name in parts if name is not None)
+    click.echo(f"{safe(agent)}{scope}: {safe(locked.reason)}")
+    rows = [(each.process, each.host, answer, each.at) for answer, each in _answers(standing)]
+    show_table(("process", "host", "confirmed", "when"), rows, empty="No process was seen over HTTP.")
+
+
+def _answers(standing: LockdownStanding) -> list[tuple[str, SeenProcess]]:
+    return [*(("yes", each) for each in standing.confirmed), *(("no", each) for each in standing.unconfirmed)]

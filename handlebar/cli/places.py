@@ -45,20 +45,33 @@ def at_place(*, creates: bool = False) -> Callable[[Command], Command]:
     """Give a command the options that name its place, and the place; where it *creates*, the file may be missing."""
 
     def decorate(command: Command) -> Command:
-        @click.option("--tenant", default="default", show_default=True, help="Whose things are meant.")
+        @tenant_option
         @database_option
         @wraps(command)
         def placed(database: str | None, tenant: str, **options: Any) -> None:
-            with _opened(database_url(database), creates=creates) as opened:
-                command(Place(opened, tenant), **options)
+            with opened_place(database, tenant, creates=creates) as place:
+                command(place, **options)
 
         return placed
 
     return decorate
 
 
+@contextmanager
+def opened_place(database: str | None, tenant: str, *, creates: bool = False) -> Iterator[Place]:
+    """Open the *database* that is meant; where it is not to be made, it has to be there."""
+    with _opened(database_url(database), creates=creates) as opened:
+        yield Place(opened, tenant)
+
+
+tenant_option = click.option("--tenant", default="default", show_default=True, help="Whose things are meant.")
+"""The option that says whose things are meant."""
+
 database_option = click.option(
-    "--database", metavar="URL", help="The database, such as sqlite:///handlebar.db.", envvar="HANDLEBAR_DATABASE"
+    "--database",
+    metavar="URL",
+    help="The database: sqlite:///file.db or postgresql+psycopg://user@host/name.",
+    envvar="HANDLEBAR_DATABASE",
 )
 """The option that names the database; `database_url` says what it means where it is not given."""
 
@@ -69,7 +82,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def database_url(given: str | None) -> str:
     """Return the URL of the database that is meant."""
     endpoint = os.environ.get("HANDLEBAR_API_ENDPOINT", "")
-    url = given or (endpoint if endpoint.startswith("sqlite:") else _DEFAULT)
+    url = given or (endpoint if endpoint.startswith(("sqlite:", "postgresql+psycopg:")) else _DEFAULT)
     try:
         Database(url)  # checks the URL, and opens nothing
     except ConfigError as error:
@@ -88,7 +101,10 @@ def _opened(url: str, *, creates: bool) -> Iterator[Database]:
 
 def _check_exists(url: str) -> None:
     """Refuse to look into a database that would be made by looking."""
-    file = make_url(url).database
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    file = parsed.database
     if file in (None, "", ":memory:"):
         raise click.BadParameter("a database in memory holds nothing yet; name a file", param_hint="--database")
     if not Path(str(file)).exists():

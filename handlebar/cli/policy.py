@@ -8,6 +8,9 @@ import click
 
 from handlebar.cli.documents import show_document
 from handlebar.cli.places import Place, at_place, json_option
+from handlebar.cli.policy_changes import diff, push
+from handlebar.cli.policy_examples import explain, run_cases
+from handlebar.cli.policy_replay import replay
 from handlebar.cli.texts import safe, show_table
 from handlebar.core.schema.rules import Policy
 from handlebar.errors import PolicyError
@@ -17,7 +20,11 @@ from handlebar.policy.writing import policy_to_dict
 
 @click.group("policy")
 def command() -> None:
-    """Check policies, and list those in force."""
+    """Check policies, try them out, compare them, and put them in force."""
+
+
+for _each in (run_cases, explain, replay, diff, push):
+    command.add_command(_each)
 
 
 @command.command("validate")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 from typing import Any
 
 import click
 
 from handlebar.cli.documents import plain, show_document
 from handlebar.cli.places import Place, at_place, json_option
-from handlebar.cli.texts import show_fields, show_table
+from handlebar.cli.texts import show_fields, show_table, shown
+from handlebar.cli.times import past_moment
 from handlebar.control.audit import StoredEvent
+from handlebar.control.browsing import RUN_STATUSES, EventFilter, RunFilter
 from handlebar.control.runs import RunView
 from handlebar.errors import RefusedError
+
+_NAP = 0.5
+"""So many seconds pass before it is looked again whether there is anything new."""
 
 _MESSAGES = (("message",), ("error", "message"), ("content",), ("summary",))
 """Where the kinds of events have what they tell people."""
@@ -28,11 +34,16 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@click.option("--agent", metavar="SLUG", help="Only this agent's.")
+@click.option("--actor", metavar="ID", help="Only those that act for this actor.")
+@click.option("--session", metavar="ID", help="Only those of this session.")
+@click.option("--status", type=click.Choice(RUN_STATUSES), help="Only those that stand so.")
+@click.option("--since", metavar="TIME", callback=past_moment, help="Only those started since: a time, or 7d, 2h.")
 @json_option
 @at_place()
-def list_runs(place: Place, limit: int, as_json: bool) -> None:
+def list_runs(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
     """List the latest runs, newest first."""
-    found = place.administration.runs(limit=limit)
+    found = place.administration.page_of_runs(RunFilter(**wanted), limit=limit).items
     slugs = place.administration.agent_slugs()
     if as_json:
         show_document([plain(run, agent=slugs[run.agent_id]) for run in found])
@@ -54,13 +65,48 @@ def show_run(place: Place, run_id: str, as_json: bool) -> None:
     slugs = place.administration.agent_slugs()
     if as_json:
         runs = [plain(run, agent=slugs[run.agent_id]) for run in found]
-        show_document({"runs": runs, "events": [_body(event) for event in events]})
+        show_document({"runs": runs, "events": [event.read() for event in events]})
         return
     for run in found:
         show_fields(_fields(run, slugs[run.agent_id]))
         click.echo()
     rows = [_entry(event) for event in events]
     show_table(("time", "kind", "tool", "verdict", "message"), rows, empty="The run has no events.")
+
+
+@command.command("tail")
+@click.option("--run", metavar="ID", help="Only this run.")
+@click.option("--agent", metavar="SLUG", help="Only this agent's runs.")
+@click.option("--kind", metavar="KIND", help="Only such events, e.g. tool.decision.")
+@click.option("--verdict", type=click.Choice(["ALLOW", "BLOCK"]), help="Only decisions that say so.")
+@click.option("--from-start", is_flag=True, help="Begin with the first event that there is, not with the next one.")
+@click.option("--no-follow", is_flag=True, help="End where there are no more events for now.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, one a line.")
+@at_place()
+def tail(place: Place, from_start: bool, no_follow: bool, as_json: bool, **wanted: Any) -> None:
+    """Print events as they are recorded, until interrupted."""
+    events, after = EventFilter(**wanted), None if from_start else place.administration.last_event()
+    slugs = place.administration.agent_slugs()
+    while True:
+        page = place.administration.page_of_events(events, after=after)
+        for each in page.items:
+            if each.agent_id not in slugs:
+                slugs = place.administration.agent_slugs()
+            _show_live(each, slugs[each.agent_id], as_json=as_json)
+        if page.next is None and no_follow:
+            return
+        after = page.next or page.last
+        if page.next is None:
+            Event().wait(_NAP)
+
+
+def _show_live(event: StoredEvent, agent: str, *, as_json: bool) -> None:
+    if as_json:
+        # In ASCII, which no terminal takes for a command.
+        click.echo(json.dumps(event.read()))
+        return
+    cells = (shown(each) for each in (*_entry(event)[:1], agent, event.run_id, *_entry(event)[1:]))
+    click.echo("  ".join(cells))
 
 
 def _fields(run: RunView, agent: str) -> dict[str, object]:
@@ -76,7 +122,7 @@ def _fields(run: RunView, agent: str) -> dict[str, object]:
 
 
 def _entry(event: StoredEvent) -> tuple[object, ...]:
-    body = _body(event)
+    body = event.read()
     tool = _within(body, "data", "tool", "name")
     return event.ts, event.kind, tool, _first(body, _VERDICTS), _first(body, _MESSAGES)
 
@@ -91,11 +137,3 @@ def _within(value: Any, *path: str) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _body(event: StoredEvent) -> Any:
-    """Return the event as JSON values; as text, where somebody has made it something else in the database."""
-    try:
-        return json.loads(event.body)
-    except (ValueError, RecursionError):
-        return event.body

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from handlebar._plumbing.clock import Deadline
-from handlebar.control import agents, approvals, audit, lockdowns, policies, runs
+from handlebar.control import agents, approvals, audit, lockdowns, presence, runs
 from handlebar.control.approvals import Answer, ApprovalRecord
 from handlebar.control.audit import ChainReport, RunReport, StoredEvent
-from handlebar.control.database import Database
+from handlebar.control.browsing_administration import BrowsingAdministration
 from handlebar.control.lockdowns import LockdownRecord
+from handlebar.control.presence import LockdownStanding
+from handlebar.control.reporting import Reporting
 from handlebar.control.runs import RunView
 from handlebar.core.plane import ApprovalStatus
-from handlebar.core.schema.rules import Policy
 from handlebar.errors import ConfigError
 
 _SECONDS = 10.0
 """How long one of these calls may wait for the database."""
 
 
-class Administration:
+class Administration(BrowsingAdministration, Reporting):
     """Reads and changes a control plane's database for the people of one tenant; thread-safe and fork-safe."""
-
-    def __init__(self, database: Database, tenant: str) -> None:
-        self._database = database
-        self._tenant = tenant
 
     def runs(self, *, limit: int = 100) -> list[RunView]:
         """
@@ -49,16 +46,6 @@ class Administration:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return agents.slugs(connection, self._tenant)
 
-    def policies(self) -> tuple[Policy, ...]:
-        """
-        Return the policies in force, in their latest versions.
-
-        Raises:
-            UnreachableError: The database, or a policy in it, cannot be read.
-        """
-        with self._database.read(Deadline.after(_SECONDS)) as connection:
-            return policies.policies_in_force(connection, self._tenant)
-
     def runs_of_id(self, run_id: str) -> list[RunView]:
         """
         Return the runs of that id: one for each agent that has used it.
@@ -69,9 +56,13 @@ class Administration:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             return runs.of_id(connection, self._tenant, run_id)
 
-    def stored_events(self, run_id: str | None = None) -> Generator[StoredEvent, None, None]:
+    def stored_events(
+        self, run_id: str | None = None, *, kinds: Sequence[str] = ()
+    ) -> Generator[StoredEvent, None, None]:
         """
         Yield the audit events of a run, or of all, in the order in which they were recorded, as they are stored.
+
+        Where *kinds* are given, only those of these kinds.
 
         They are read as they are taken, from one state of the database, so that there may be millions. Close what
         is not read to its end.
@@ -80,7 +71,7 @@ class Administration:
             UnreachableError: The database cannot be read.
         """
         with self._database.read(Deadline.after(_SECONDS)) as connection:
-            yield from audit.stored(connection, self._tenant, run_id)
+            yield from audit.stored(connection, self._tenant, run_id, kinds)
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """
@@ -161,6 +152,8 @@ class Administration:
         """
         Forbid an agent everything, from its next decision on, in every process.
 
+        Where the same agent, actor and tool are locked down already, that lockdown takes the new reason and end.
+
         Args:
             agent: The agent's slug.
 
@@ -186,6 +179,7 @@ class Administration:
         with self._database.write(Deadline.after(_SECONDS)) as connection:
             agent_id = agents.id_of(connection, self._tenant, agent)
             made = lockdowns.new_lockdown(agent_id, reason, until=until, actor_id=actor, tool_name=tool)
+            made = made.in_place_of(lockdowns.in_force(connection, self._tenant, agent_id))
             lockdowns.impose(connection, made)
         return made
 
@@ -201,6 +195,23 @@ class Administration:
         with self._database.read(Deadline.after(_SECONDS)) as connection:
             agent_id = None if agent is None else agents.id_of(connection, self._tenant, agent)
             return [each for each in lockdowns.in_force(connection, self._tenant, agent_id) if not each.is_over]
+
+    def lockdown_standings(self, agent: str | None = None) -> list[LockdownStanding]:
+        """
+        Return who has confirmed the lockdowns in force, of one agent (by its slug) or of all, and who has not.
+
+        Those that confirm are processes that reach the control plane over HTTP: they go on looking how their agent
+        stands. Where the control plane is embedded, every decision sees a lockdown, and there is nothing to confirm.
+
+        Raises:
+            RefusedError: There is no such agent (404).
+
+            UnreachableError: The database cannot be read.
+        """
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            agent_id = None if agent is None else agents.id_of(connection, self._tenant, agent)
+            known = lockdowns.in_force(connection, self._tenant, agent_id)
+            return [presence.standing(connection, each) for each in known if not each.is_over]
 
     def lift_lockdown(self, agent: str, *, actor: str | None = None, tool: str | None = None) -> int:
         """

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
+from attrs import frozen
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
+from handlebar.control.moments import moment
 from handlebar.control.tables import agents, tools
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.errors import RefusedError
+
+
+@frozen(kw_only=True)
+class AgentView:
+    """An agent as it is shown to people; *version* counts its changes."""
+
+    id: str
+    described: AgentDescriptor
+    tools: tuple[Tool, ...]
+    version: int
+    created_at: datetime
+
+
+def views(connection: Connection, tenant: str) -> list[AgentView]:
+    """Return the tenant's agents with their tools, by slug."""
+    every: dict[str, list[Tool]] = {}
+    for row in connection.execute(select(tools).where(tools.c.agent_id.in_(of_tenant(tenant))).order_by(tools.c.name)):
+        every.setdefault(row.agent_id, []).append(Tool(row.name, row.description, row.tags))
+    rows = connection.execute(select(agents).where(agents.c.tenant == tenant).order_by(agents.c.slug))
+    return [
+        AgentView(
+            id=row.id,
+            described=AgentDescriptor(row.slug, row.name, row.description, row.tags),
+            tools=tuple(every.get(row.id, ())),
+            version=row.version,
+            created_at=moment(row.created_at),
+        )
+        for row in rows
+    ]
 
 
 def upsert(connection: Connection, tenant: str, agent: AgentDescriptor) -> str:

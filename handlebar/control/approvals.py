@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
 from handlebar.control.agents import of_tenant
+from handlebar.control.handoffs import approval_events
 from handlebar.control.moments import moment
 from handlebar.control.tables import approval_answers, approvals
 from handlebar.core.plane import ApprovalStatus, EvaluateRequest
@@ -110,6 +111,7 @@ def ask(connection: Connection, request: EvaluateRequest, outcome: Outcome) -> A
         "expires_at": None if terms.expires_in_seconds is None else now + int(terms.expires_in_seconds * _SECOND),
     }
     connection.execute(insert(approvals).values(row))
+    approval_events.tell_pending(connection, made)
     return ApprovalView(made, "pending")
 
 
@@ -145,6 +147,7 @@ def respond(
     connection.execute(insert(approval_answers).values(**one, at=time_ns() // 1000))
     if answer == "denied" or len(given) + 1 >= row.required:
         connection.execute(update(approvals).where(approvals.c.id == approval_id).values(status=answer))
+        approval_events.tell_answered(connection, approval_id, responded_by=responded_by)
 
 
 def find(connection: Connection, tenant: str, approval_id: str) -> ApprovalRecord:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, insert, select, union
-from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy import Connection, Row, func, insert, select, union
 
 from handlebar._plumbing.clock import time_ns
+from handlebar.control import usage
 from handlebar.control.agents import of_tenant
+from handlebar.control.dialects import insert_or
 from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
@@ -30,11 +32,14 @@ class ChainReport:
 
         broken_at: The number, from 0, of the first event that was changed, is missing or out of place; None
             where the chain is intact.
+
+        pruned: How many events before those are kept no more; the chain goes on from the last of them.
     """
 
     intact: bool
     length: int
     broken_at: int | None = None
+    pruned: int = 0
 
 
 @frozen
@@ -66,15 +71,23 @@ class StoredEvent:
     body: str
     hash: str
 
+    def read(self) -> Any:
+        """Return the body as JSON values; as text, where somebody has made it something else in the database."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return self.body
+
 
 def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
     """Store *batch*, unless one of that id was stored before; tell whether it was new."""
     first = (
-        insert_or(batches)
+        insert_or(connection, batches)
         .values(agent_id=agent_id, id=batch_id, received_at=time_ns() // 1000)
         .on_conflict_do_nothing()
+        .returning(batches.c.id)
     )
-    if not connection.execute(first).rowcount:
+    if connection.execute(first).first() is None:
         return False
     heads = {run_id: _head(connection, agent_id, run_id) for run_id in {event.run_id for event in batch}}
     rows = []
@@ -93,6 +106,7 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
         )
     if rows:
         connection.execute(insert(events), rows)
+    usage.count(connection, agent_id, batch)
     for run_id, (length, head) in heads.items():
         _set_head(connection, agent_id, run_id, length, head)
     return True
@@ -112,17 +126,42 @@ def events_of(connection: Connection, tenant: str, run_id: str, agent_id: str | 
     return iter(connection.execute(query.order_by(events.c.seq)))
 
 
-def stored(connection: Connection, tenant: str, run_id: str | None = None) -> Iterator[StoredEvent]:
-    """Yield the tenant's events, or those of one run, in order; no more than some are held in memory at once."""
+def stored(
+    connection: Connection, tenant: str, run_id: str | None = None, kinds: Sequence[str] = ()
+) -> Iterator[StoredEvent]:
+    """
+    Yield the tenant's events in order; no more than some are held in memory at once.
+
+    Args:
+        connection: A transaction.
+
+        tenant: Whose they are.
+
+        run_id: Only those of this run.
+
+        kinds: Only those of these kinds; of all where none is given.
+    """
     if run_id is None:
         # Of an expression there is no index: through one, all would have to be read and sorted first.
         query = select(events).where(events.c.agent_id.concat("").in_(of_tenant(tenant)))
     else:
         query = select(events).where(events.c.agent_id.in_(of_tenant(tenant)), events.c.run_id == run_id)
+    if kinds:
+        query = query.where(events.c.kind.in_(kinds))
     for row in connection.execution_options(yield_per=500).execute(query.order_by(events.c.seq)):
-        yield StoredEvent(
-            agent_id=row.agent_id, run_id=row.run_id, kind=row.kind, ts=row.ts, body=row.body, hash=row.hash
-        )
+        yield stored_event(row)
+
+
+def number_of_stored(connection: Connection, tenant: str, run_id: str | None = None) -> int:
+    """Return how many events there are, for progress bars."""
+    query = select(func.count()).select_from(events).where(events.c.agent_id.in_(of_tenant(tenant)))
+    number: int = connection.execute(query if run_id is None else query.where(events.c.run_id == run_id)).scalar_one()
+    return number
+
+
+def stored_event(row: Row[Any]) -> StoredEvent:
+    """Return a row as an event."""
+    return StoredEvent(agent_id=row.agent_id, run_id=row.run_id, kind=row.kind, ts=row.ts, body=row.body, hash=row.hash)
 
 
 def runs_to_verify(connection: Connection, tenant: str, run_id: str | None = None) -> list[tuple[str, str]]:
@@ -138,18 +177,34 @@ def runs_to_verify(connection: Connection, tenant: str, run_id: str | None = Non
 
 def verify(connection: Connection, tenant: str, agent_id: str, run_id: str) -> ChainReport:
     """Check the chain of one run's events."""
-    head = _NO_HASH
-    number = 0
-    for number, row in enumerate(events_of(connection, tenant, run_id, agent_id)):
+    chain = _chain(connection, agent_id, run_id)
+    number, head = chain.pruned, chain.pruned_head
+    for number, row in enumerate(events_of(connection, tenant, run_id, agent_id), chain.pruned + 1):
         head = chained(head, row.body)
         if head != row.hash:
-            return ChainReport(intact=False, length=number + 1, broken_at=number)
-    found = number + 1 if head else 0
-    length, last = _head(connection, agent_id, run_id)
+            return ChainReport(intact=False, length=number - chain.pruned, broken_at=number - 1, pruned=chain.pruned)
     # Events cut off at the end leave a chain that is sound in itself.
-    if (found, head) != (length, last):
-        return ChainReport(intact=False, length=found, broken_at=found)
-    return ChainReport(intact=True, length=found)
+    intact = (number, head) == (chain.length, chain.head)
+    broken_at = None if intact else number
+    return ChainReport(intact=intact, length=number - chain.pruned, broken_at=broken_at, pruned=chain.pruned)
+
+
+@frozen
+class _Chain:
+    """Where a run's chain has come to; and where it begins, once its first events were pruned."""
+
+    length: int = 0
+    head: str = _NO_HASH
+    pruned: int = 0
+    pruned_head: str = _NO_HASH
+
+
+def _chain(connection: Connection, agent_id: str, run_id: str) -> _Chain:
+    query = select(chains).where(chains.c.agent_id == agent_id, chains.c.run_id == run_id)
+    row = connection.execute(query).first()
+    if row is None:
+        return _Chain()
+    return _Chain(row.length, row.head, row.pruned or 0, row.pruned_head or _NO_HASH)
 
 
 def _head(connection: Connection, agent_id: str, run_id: str) -> tuple[int, str]:
@@ -159,7 +214,7 @@ def _head(connection: Connection, agent_id: str, run_id: str) -> tuple[int, str]
 
 
 def _set_head(connection: Connection, agent_id: str, run_id: str, length: int, head: str) -> None:
-    row = insert_or(chains).values(agent_id=agent_id, run_id=run_id, length=length, head=head)
+    row = insert_or(connection, chains).values(agent_id=agent_id, run_id=run_id, length=length, head=head)
     connection.execute(
         row.on_conflict_do_update(index_elements=["agent_id", "run_id"], set_={"length": length, "head": head})
     )

@@ -8,19 +8,27 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from handlebar._plumbing.clock import Deadline, time_ns
 from handlebar._plumbing.identifiers import uuid7
 from handlebar.control.database import Database
 from handlebar.control.moments import moment
-from handlebar.control.tables import api_keys
+from handlebar.control.tables import api_keys, tenants
 from handlebar.errors import ConfigError, RefusedError
 
-Role = Literal["agent", "viewer", "admin"]
-"""What a key may do: what an SDK needs; that and read everything; that and change everything."""
+THE_TENANT = "default"
+"""Whose everything is in a database that has but one tenant; its admins may make further ones."""
 
-_PREFIX = "hb_"
+Role = Literal["agent", "viewer", "admin", "reader", "writer"]
+"""
+What a key may do: what an SDK needs; that and read everything; that and change everything.
+
+The last two are good for hand-offs only: to read packets; to make them, too.
+"""
+
+_START = "hb_"
+_SHOWN = 8
 _SECONDS = 10.0
 
 
@@ -78,20 +86,16 @@ class KeyRing:
 
             UnreachableError: The database cannot be used.
         """
-        _check(name, role, tenant)
-        secret = _PREFIX + secrets.token_urlsafe(32)
-        made = uuid7()
-        row = {"id": made, "tenant": tenant, "name": name, "role": role, "created_at": time_ns() // 1000}
         with self._database.write(Deadline.after(_SECONDS)) as connection:
-            connection.execute(insert(api_keys).values(**row, digest=_digest(secret)))
-            return NewKey(_record(_row(connection, made)), secret)
+            return add_key(connection, name, role=role, tenant=tenant)
 
     def find(self, secret: str) -> KeyRecord | None:
-        """Return the key that *secret* is, None where it is none, or has been revoked."""
-        query = select(api_keys).where(api_keys.c.digest == _digest(secret), api_keys.c.revoked_at.is_(None))
-        with self._database.read(Deadline.after(_SECONDS)) as connection:
-            row = connection.execute(query).first()
-        return None if row is None else _record(row)
+        """Return the key that *secret* is, None where it is none, has been revoked, or its tenant deleted."""
+        return self._good(api_keys.c.digest == _digest(secret))
+
+    def of_id(self, key_id: str) -> KeyRecord | None:
+        """Return the key of that id, None where `find` would not find it either."""
+        return self._good(api_keys.c.id == key_id)
 
     def listed(self, tenant: str | None = None) -> list[KeyRecord]:
         """Return the keys of a tenant, or of all, oldest first; revoked ones too."""
@@ -120,6 +124,24 @@ class KeyRing:
             _row(connection, key_id, tenant)
             connection.execute(update(api_keys).where(*this).values(revoked_at=time_ns() // 1000))
             return _record(_row(connection, key_id))
+
+    def _good(self, this: ColumnElement[bool]) -> KeyRecord | None:
+        deleted = select(tenants.c.id).where(tenants.c.deleted_at.is_not(None))
+        query = select(api_keys).where(this, api_keys.c.revoked_at.is_(None), api_keys.c.tenant.not_in(deleted))
+        with self._database.read(Deadline.after(_SECONDS)) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _record(row)
+
+
+def add_key(connection: Connection, name: str, *, role: Role, tenant: str, start: str = _START) -> NewKey:
+    """Make a key that begins with *start*, as `KeyRing.create` does."""
+    _check(name, role, tenant)
+    secret = start + secrets.token_urlsafe(32)
+    made = uuid7()
+    row = {"id": made, "tenant": tenant, "name": name, "role": role, "created_at": time_ns() // 1000}
+    known = {**row, "prefix": secret[:_SHOWN], "digest": _digest(secret)}
+    connection.execute(insert(api_keys).values(known))
+    return NewKey(_record(_row(connection, made)), secret)
 
 
 def _check(name: str, role: str, tenant: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import Connection, Row, func, insert, select
 
 from handlebar._plumbing.clock import time_ns
@@ -52,6 +52,18 @@ class LockdownRecord:
             and (self.tool_name is None or (tool_name is not None and self.tool_name.lower() == tool_name.lower()))
             and not self.is_over
         )
+
+    def in_place_of(self, others: Iterable[LockdownRecord]) -> LockdownRecord:
+        """Return it as the newer form of the one of *others* that is about the same and in force, if there is one."""
+        for each in others:
+            if each.scope == self.scope and not each.is_over:
+                return evolve(self, id=each.id, since=each.since)
+        return self
+
+    @property
+    def scope(self) -> tuple[str, str | None, str | None]:
+        """What it is about: agent, actor and tool."""
+        return self.agent_id, self.actor_id, self.tool_name
 
 
 def impose(connection: Connection, lockdown: LockdownRecord) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 
 from attrs import evolve
 from sqlalchemy import Connection
@@ -14,6 +13,7 @@ from handlebar.control.costs import cost_usd
 from handlebar.control.facts import NoPast, StoredFacts
 from handlebar.control.history import Caller
 from handlebar.control.host import HostAnswers
+from handlebar.control.moments import moment
 from handlebar.core.plane import EvaluateRequest
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.governance import Decision
@@ -114,5 +114,5 @@ def _call(request: EvaluateRequest, agent: AgentDescriptor) -> Call:
         run_tags=request.tags,
         subjects=request.subjects,
         metrics=request.metrics,
-        now=datetime.now(timezone.utc),
+        now=moment(time_ns() // 1000),
     )

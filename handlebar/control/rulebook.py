@@ -8,13 +8,15 @@ from attrs import field, frozen
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import PerProcess
-from handlebar.control import agents, lockdowns, policies
+from handlebar.control import agents, lockdowns, policy_store
 from handlebar.control.database import Database
 from handlebar.control.lockdowns import LockdownRecord
 from handlebar.control.policies import PolicySource
+from handlebar.control.policy_store import PolicyRecord
 from handlebar.core.schema.agents import AgentDescriptor
-from handlebar.core.schema.rules import Policy
+from handlebar.core.schema.governance import PolicyVersion
 from handlebar.policy.engine import Engine, compile_policies
+from handlebar.policy.selecting import selects_agent
 
 _GENERATION = (
     "SELECT coalesce((SELECT max(number) FROM policy_versions), 0)"
@@ -22,6 +24,23 @@ _GENERATION = (
     " + coalesce((SELECT sum(version) FROM agents), 0)"
 )
 """Asks for a number that grows with every change of a policy, a lockdown or an agent."""
+
+
+@frozen(kw_only=True)
+class AgentRules:
+    """
+    What is in force for one agent.
+
+    Attributes:
+        records: The enabled policies that select it.
+
+        versions: The same, as decisions name them.
+    """
+
+    agent: AgentDescriptor
+    engine: Engine
+    records: tuple[PolicyRecord, ...]
+    versions: tuple[PolicyVersion, ...]
 
 
 @frozen
@@ -35,9 +54,9 @@ class InForce:
 
     file_number: int
     generation: int
-    policies: tuple[Policy, ...]
+    policies: tuple[PolicyRecord, ...]
     lockdowns: tuple[LockdownRecord, ...]
-    agents: dict[str, tuple[AgentDescriptor, Engine]] = field(factory=dict)
+    agents: dict[str, AgentRules] = field(factory=dict)
 
 
 class _Process:
@@ -76,7 +95,7 @@ class Rulebook:
             return
         if self._sources or process.agents:
             with self._database.write(deadline) as connection:
-                policies.store_sources(connection, self._tenant, self._sources)
+                policy_store.store_sources(connection, self._tenant, self._sources)
                 # A new file in the old one's place knows none of them; whoever has their ids keeps them.
                 for agent_id, agent in process.agents.items():
                     agents.restore(connection, self._tenant, agent_id, agent)
@@ -92,15 +111,15 @@ class Rulebook:
         if known is None or (known.file_number, known.generation) != seen:
             with self._database.read(deadline) as connection:
                 found = (
-                    policies.policies_in_force(connection, self._tenant),
+                    policy_store.in_force(connection, self._tenant),
                     lockdowns.in_force(connection, self._tenant),
                 )
             process.in_force = known = InForce(*seen, *found)
         return known
 
-    def engine(self, agent_id: str, in_force: InForce, deadline: Deadline) -> tuple[AgentDescriptor, Engine]:
+    def rules_for(self, agent_id: str, in_force: InForce, deadline: Deadline) -> AgentRules:
         """
-        Return an agent, and the engine for it.
+        Return what is in force for an agent.
 
         Raises:
             RefusedError: There is no such agent (404).
@@ -109,6 +128,24 @@ class Rulebook:
         if known is None:
             with self._database.read(deadline) as connection:
                 agent = agents.find(connection, self._tenant, agent_id)
-            engine = compile_policies(in_force.policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
-            known = in_force.agents[agent_id] = (agent, engine)
+            known = in_force.agents[agent_id] = agent_rules(agent, in_force.policies)
         return known
+
+
+def agent_rules(agent: AgentDescriptor, records: Sequence[PolicyRecord]) -> AgentRules:
+    """Compile what *records* hold for *agent*."""
+    meant = tuple(each for each in records if _is_for(agent, each))
+    policies = [each.policy for each in meant if each.policy is not None]
+    return AgentRules(
+        agent=agent,
+        engine=compile_policies(policies, agent_slug=agent.slug, agent_tags=agent.tags or ()),
+        records=meant,
+        versions=tuple(PolicyVersion(each.policy_id, each.version) for each in meant),
+    )
+
+
+def _is_for(agent: AgentDescriptor, record: PolicyRecord) -> bool:
+    policy = record.policy
+    if policy is None or not policy.enabled:
+        return False
+    return selects_agent(policy.agent_selector, slug=agent.slug, tags=agent.tags or ())

@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import asdict, frozen
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.agents import of_tenant
+from handlebar.control.dialects import insert_or
 from handlebar.control.moments import moment
 from handlebar.control.tables import runs
 from handlebar.core.plane import RunEndStatus, StartRequest
@@ -38,7 +38,7 @@ class RunView:
 def start(connection: Connection, request: StartRequest) -> None:
     """Note that a run has started; a second time changes nothing."""
     actor = request.actor
-    row = insert_or(runs).values(
+    row = insert_or(connection, runs).values(
         agent_id=request.agent_id,
         id=request.run_id,
         session_id=request.session_id,
@@ -66,16 +66,17 @@ def model_of(connection: Connection, agent_id: str, run_id: str) -> Mapping[str,
 def latest(connection: Connection, tenant: str, limit: int) -> list[RunView]:
     """Return the tenant's latest runs, newest first."""
     query = select(runs).where(runs.c.agent_id.in_(of_tenant(tenant))).order_by(runs.c.started_at.desc()).limit(limit)
-    return [_view(row) for row in connection.execute(query)]
+    return [view(row) for row in connection.execute(query)]
 
 
 def of_id(connection: Connection, tenant: str, run_id: str) -> list[RunView]:
     """Return the tenant's runs of that id; agents that chose the same id have one each."""
     query = select(runs).where(runs.c.agent_id.in_(of_tenant(tenant)), runs.c.id == run_id)
-    return [_view(row) for row in connection.execute(query.order_by(runs.c.started_at))]
+    return [view(row) for row in connection.execute(query.order_by(runs.c.started_at))]
 
 
-def _view(row: Row[Any]) -> RunView:
+def view(row: Row[Any]) -> RunView:
+    """Return a row as it is shown to people."""
     return RunView(
         agent_id=row.agent_id,
         run_id=row.id,

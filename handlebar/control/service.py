@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from attrs import evolve
 from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import Deadline
-from handlebar.control import agents, approvals, audit, lockdowns, runs
+from handlebar.control import agents, approvals, audit, budgets, lockdowns, runs, standing
+from handlebar.control.actors import Actors
 from handlebar.control.administration import Administration
 from handlebar.control.database import Database
+from handlebar.control.handoffs.delivering import Deliverer
+from handlebar.control.handoffs.targets import usual_targets
 from handlebar.control.host import Host, HostAnswers
+from handlebar.control.keys import THE_TENANT as THE_TENANT
 from handlebar.control.policies import PolicySource, read_sources
+from handlebar.control.policy_snapshot import snapshot_of
+from handlebar.control.presence import is_known, note
 from handlebar.control.question import Question
-from handlebar.control.rulebook import Rulebook
-from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.control.rulebook import AgentRules, InForce, Rulebook
+from handlebar.core.plane import (
+    AgentStatus,
+    ApprovalStatus,
+    EncodedEvent,
+    EvaluateRequest,
+    Grants,
+    Lockdown,
+    PolicySnapshot,
+    Presence,
+    RunEndStatus,
+    StartRequest,
+)
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
-from handlebar.policy.decisions import decision_for
-
-THE_TENANT = "default"
-"""Whose everything is in a database that has but one tenant."""
+from handlebar.core.schema.rules import Policy
+from handlebar.policy.decisions import ApprovalView, decision_for
+from handlebar.policy.engine import Outcome
 
 
 class EmbeddedControlPlane(Administration):
@@ -33,10 +50,20 @@ class EmbeddedControlPlane(Administration):
     """
 
     def __init__(
-        self, database: Database, sources: Sequence[PolicySource] = (), *, host: Host, tenant: str = THE_TENANT
+        self,
+        database: Database,
+        sources: Sequence[PolicySource] = (),
+        *,
+        host: Host,
+        tenant: str = THE_TENANT,
+        deliverer: Deliverer | None = None,
+        decided_by: str = "embedded",
     ) -> None:
         super().__init__(database, tenant)
+        self._deliverer = deliverer or Deliverer(database, usual_targets())
         self._rulebook = Rulebook(database, tenant, sources)
+        self._actors = Actors(database, tenant)
+        self._decided_by = decided_by
         self._host = host
 
     def register_agent(self, agent: AgentDescriptor, tools: Sequence[Tool], *, budget: float) -> str:
@@ -69,19 +96,45 @@ class EmbeddedControlPlane(Administration):
         in_force = self._rulebook.current(deadline)
         forced = lockdowns.decision_under(in_force.lockdowns, request)
         if forced is not None:
-            return forced
-        agent, engine = self._rulebook.engine(request.agent_id, in_force, deadline)
-        question = Question(request, agent, engine, HostAnswers(self._host))
+            return evolve(forced, decided_by=self._decided_by)
+        rules = self._rulebook.rules_for(request.agent_id, in_force, deadline)
+        completed = self._actors.completed(request, deadline)
+        question = Question(completed, rules.agent, rules.engine, HostAnswers(self._host))
         if not question.needs_database:
             outcome = question.outcome_without_past()
             if outcome.effect != "hitl":
-                return decision_for(outcome)
-        return self._decide_in_transaction(question, deadline)
+                return self._decision(outcome, rules)
+        return self._decide_in_transaction(question, rules, deadline)
+
+    def policy_snapshot(self, agent_id: str, known: str | None, *, budget: float) -> PolicySnapshot | None:
+        """Return what is in force for an agent; None where that is the version that is *known*."""
+        deadline = Deadline.after(budget)
+        in_force = self._rulebook.current(deadline)
+        made = snapshot_of(agent_id, self._rulebook.rules_for(agent_id, in_force, deadline), in_force)
+        return None if made.version == known else made
 
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         """Tell, as `ControlPlane` says."""
         with self._database.read(Deadline.after(budget)) as connection:
             return approvals.find(connection, self._tenant, approval_id).status
+
+    def agent_status(self, agent_id: str, presence: Presence | None, *, budget: float) -> AgentStatus:
+        """Tell, as `ControlPlane` says."""
+        deadline = Deadline.after(budget)
+        in_force = self._rulebook.current(deadline)
+        agent = self._rulebook.rules_for(agent_id, in_force, deadline).agent
+        known = standing.of_agent(in_force.lockdowns, agent_id)
+        if presence is not None:
+            self._note_presence(agent_id, presence, {each.id for each in known}.intersection(presence.obeys), deadline)
+        return standing.status_of(agent, _policies(in_force), known)
+
+    def budgets(self, agent_id: str, actors: Sequence[str], *, budget: float) -> Grants:
+        """Tell, as `ControlPlane` says."""
+        deadline = Deadline.after(budget)
+        in_force = self._rulebook.current(deadline)
+        agent = self._rulebook.rules_for(agent_id, in_force, deadline).agent
+        with self._database.read(deadline) as connection:
+            return budgets.grants(connection, _policies(in_force), agent_id, agent, actors)
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
@@ -94,30 +147,51 @@ class EmbeddedControlPlane(Administration):
             runs.end(connection, agent_id, run_id, status)
 
     def close(self) -> None:
-        """Close this process's connections, as `ControlPlane` says."""
+        """Close this process's connections, as `ControlPlane` says; what webhooks are to be told now is told before."""
+        self._deliverer.close()
         self._database.close()
+
+    def _note_presence(self, agent_id: str, who: Presence, obeyed: Collection[str], deadline: Deadline) -> None:
+        """Take note of a process; mostly nothing is new, and nobody has to wait for a turn to write."""
+        with self._database.read(deadline) as connection:
+            if is_known(connection, agent_id, who, obeyed):
+                return
+        with self._write_for(agent_id, deadline) as connection:
+            note(connection, agent_id, who, obeyed)
 
     @contextmanager
     def _write_for(self, agent_id: str, deadline: Deadline) -> Iterator[Connection]:
         """Run a block in a transaction that writes; raises RefusedError where the tenant has no such agent."""
         self._rulebook.load_sources(deadline)
-        with self._database.write(deadline) as connection:
+        with self._database.write(deadline, agent_id=agent_id) as connection:
             agents.find(connection, self._tenant, agent_id)
             yield connection
 
-    def _decide_in_transaction(self, question: Question, deadline: Deadline) -> Decision:
+    def _decide_in_transaction(self, question: Question, rules: AgentRules, deadline: Deadline) -> Decision:
         if self._host.signals or self._host.custom_functions:
             # The host's functions may be slow: they are asked before anybody waits for the database because of us.
             with self._database.read(deadline) as connection:
                 question.outcome(connection)
-        with self._database.write(deadline) as connection:
+        with self._database.write(deadline, agent_id=question.request.agent_id) as connection:
             outcome = question.outcome(connection)
             approval = approvals.ask(connection, question.request, outcome) if outcome.effect == "hitl" else None
-            decision = decision_for(outcome, approval=approval)
+            decision = self._decision(outcome, rules, approval)
             question.remember(connection, decision)
             if approval is not None and approval.status == "approved":
                 approvals.use(connection, approval.approval_id)
+        if approval is not None and approval.status == "pending":
+            self._something_happened()
         return decision
+
+    def _decision(self, outcome: Outcome, rules: AgentRules, approval: ApprovalView | None = None) -> Decision:
+        return decision_for(outcome, approval=approval, decided_by=self._decided_by, policy_versions=rules.versions)
+
+    def _something_happened(self) -> None:
+        self._deliverer.wake()
+
+
+def _policies(in_force: InForce) -> list[Policy]:
+    return [each.policy for each in in_force.policies if each.policy is not None]
 
 
 def open_control_plane(
@@ -132,7 +206,7 @@ def open_control_plane(
     Return the control plane on the database at *url*; opens nothing yet.
 
     Args:
-        url: `sqlite:///file.db`, or `sqlite://` for one in memory.
+        url: `sqlite:///file.db`, `sqlite://` for one in memory, or `postgresql+psycopg://user@host/name`.
 
         policies: A file, a folder, or a list of files and policies, to be put in force there.
 
@@ -143,9 +217,11 @@ def open_control_plane(
         custom_functions: Functions by name, for rules of kind custom.
 
     Raises:
-        ConfigError: *url* is no such URL.
+        ConfigError: *url* is no such URL, or what it needs is not installed.
 
         PolicyError: A policy cannot be loaded.
     """
     sources = read_sources(policies, owner=owner)
-    return EmbeddedControlPlane(Database(url), sources, host=Host(signals or {}, custom_functions or {}))
+    return EmbeddedControlPlane(
+        Database(url, field="api_endpoint"), sources, host=Host(signals or {}, custom_functions or {})
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from handlebar._plumbing.circuit import TIMEOUT_WEIGHT, Circuit
 from handlebar._plumbing.clock import Deadline
@@ -13,13 +13,25 @@ from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.http_lines import Request, Response
 from handlebar._plumbing.retry import RetryPolicy, parse_retry_after
 from handlebar._plumbing.transport import Transport
-from handlebar.core import wire
-from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core import poll_answers, wire
+from handlebar.core.plane import (
+    AgentStatus,
+    ApprovalStatus,
+    EncodedEvent,
+    EvaluateRequest,
+    Grants,
+    Lockdown,
+    PolicySnapshot,
+    Presence,
+    RunEndStatus,
+    StartRequest,
+)
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import ConfigError, RefusedError, UnreachableError
 
 ONCE = RetryPolicy(retries=0, base=0.0, cap=0.0)
+_NOT_MODIFIED = 304
 PERSISTENT = RetryPolicy(retries=3, base=0.2, cap=5.0)
 """How evaluate and end are retried, on network errors and 5xx."""
 
@@ -79,10 +91,36 @@ class HttpControlPlane:
         question = _request("POST", path, wire.encode_evaluate(request))
         return wire.decode_decision(self._ask(question, PERSISTENT, budget))
 
+    def policy_snapshot(self, agent_id: str, known: str | None, *, budget: float) -> PolicySnapshot | None:
+        """
+        Return what is in force for an agent; None where that is the version that is *known*. One attempt.
+
+        Raises:
+            ControlPlaneError: It cannot be had.
+        """
+        headers = {"if-none-match": f'"{known}"'} if known else {}
+        request = Request("GET", f"/v1/agents/{_in_path(agent_id)}/policies", b"", headers)
+        try:
+            return wire.decode_snapshot(self._ask(request, ONCE, budget))
+        except RefusedError as error:
+            if error.status == _NOT_MODIFIED:
+                return None
+            raise
+
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         """Tell, as `ControlPlane` says."""
         request = _request("GET", f"/v1/approvals/{_in_path(approval_id)}", "")
         return wire.decode_approval_status(self._ask(request, ONCE, budget))
+
+    def agent_status(self, agent_id: str, presence: Presence | None, *, budget: float) -> AgentStatus:
+        """Tell, as `ControlPlane` says; past the circuit, which is for what agents wait for."""
+        path = f"/v1/agents/{_in_path(agent_id)}/status{_query(_told(presence))}"
+        return poll_answers.decode_status(self._make(_request("GET", path, ""), Deadline.after(budget)))
+
+    def budgets(self, agent_id: str, actors: Sequence[str], *, budget: float) -> Grants:
+        """Tell, as `ControlPlane` says; past the circuit too."""
+        path = f"/v1/agents/{_in_path(agent_id)}/metrics/budget{_query([('actor', each) for each in actors])}"
+        return poll_answers.decode_budgets(self._make(_request("GET", path, ""), Deadline.after(budget)))
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
@@ -157,13 +195,24 @@ def _in_path(name: str) -> str:
     return quoted.replace(".", "%2E") if set(name) == {"."} else quoted
 
 
+def _told(presence: Presence | None) -> list[tuple[str, str]]:
+    if presence is None:
+        return []
+    who = [("process", presence.process), ("host", presence.host)]
+    return [*who, *(("obeys", each) for each in presence.obeys)]
+
+
+def _query(parameters: Sequence[tuple[str, str]]) -> str:
+    return f"?{urlencode(parameters, errors='backslashreplace')}" if parameters else ""
+
+
 def _is_passing(error: UnreachableError | RefusedError) -> bool:
     """Whether trying again may help: a network error or a 5xx, not an open circuit."""
     return error.status >= 500 if isinstance(error, RefusedError) else error.reason != "circuit"
 
 
 def _refused(request: Request, answer: Response) -> RefusedError:
-    what = request.path.rpartition("/")[2]
+    what = request.path.partition("?")[0].rpartition("/")[2]
     hint = {401: "; check the API key", 403: "; the API key may not do this"}.get(answer.status, "")
     return RefusedError(
         f"The control plane answered {answer.status} to {what}{hint}",

@@ -12,7 +12,8 @@ from handlebar._plumbing import logs
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.interrupts import is_interrupt
-from handlebar.core.schema.events import AuditEvent
+from handlebar.core.open_telemetry import current_ids
+from handlebar.core.schema.events import AuditEvent, OtelIds
 from handlebar.core.sinks.bus import SinkBus
 
 MAX_WAITING = 500
@@ -96,12 +97,18 @@ class RunEnvelope(Protocol):
 
 @frozen(kw_only=True)
 class SentEnvelope:
-    """The envelope of a run whose events go to the sinks."""
+    """
+    The envelope of a run whose events go to the sinks.
+
+    Attributes:
+        otel: The OpenTelemetry span that the run was started in, for events that happen outside of any.
+    """
 
     trail: AuditTrail
     run_id: str
     session_id: str | None = None
     actor_external_id: str | None = None
+    otel: OtelIds | None = None
 
     def emit(
         self, kind: type[AuditEvent], make_data: Callable[[], Any], *, step_index: int | None, **more: Any
@@ -114,6 +121,7 @@ class SentEnvelope:
                 session_id=self.session_id,
                 step_index=step_index,
                 actor_external_id=self.actor_external_id,
+                otel=current_ids() or self.otel,
                 data=make_data(),
                 **more,
             )

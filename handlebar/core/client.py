@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -12,18 +12,22 @@ from handlebar._plumbing.awaiting import awaitable
 from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.identifiers import uuid7
 from handlebar.core.active_runs import ActiveRuns
+from handlebar.core.budgets import BudgetGrant
 from handlebar.core.config import HandlebarClientConfig, RunConfig, as_tool
 from handlebar.core.connection import connection_for
+from handlebar.core.current import get_current_scope, prepare
+from handlebar.core.deciding import AlwaysAnswer, DecisionSource
 from handlebar.core.metrics.hooks import AgentMetricHookRegistry
 from handlebar.core.model_traffic import ModelTraffic
-from handlebar.core.plane import RunEndStatus
+from handlebar.core.plane import LockdownNotice, RunEndStatus
 from handlebar.core.questions import Examiner
 from handlebar.core.redaction import Redaction
-from handlebar.core.resuming import config_from
+from handlebar.core.resuming import config_from, session_of
 from handlebar.core.run import Run, RunParts
 from handlebar.core.run_recorder import RunRecorder
 from handlebar.core.schema.agents import Actor, ModelInfo, Tool
 from handlebar.core.schema.events import AgentIdentity
+from handlebar.core.schema.governance import FAILCLOSED_DECISION
 from handlebar.core.scope import RunScope
 from handlebar.core.stats import ClientStats, DecisionCounts
 from handlebar.errors import ConfigError
@@ -108,10 +112,15 @@ class HandlebarClient:
         known = active.get(config.run_id)
         if known is not None and not known.is_ended:
             return known
-        run = self._new_run(config if config.actor else evolve(config, actor=self._config.actor))
+        scope = get_current_scope()
+        filled = config if resumed else scope.filled(config)
+        source = self._deny if scope.actor_failed and filled.actor is None else self._connection.start
+        run = self._new_run(filled if filled.actor else evolve(filled, actor=self._config.actor), source)
         kept = active.add(run)
-        if kept is run and not resumed:
-            run.begin(AgentIdentity(id=self._connection.agent_id, name=self._config.agent.name))
+        if kept is run:
+            if not resumed:
+                run.begin(AgentIdentity(self._connection.agent_id, self._config.agent.name), scope.identity())
+            scope.opened(run, lambda: active.get(run.run_id) is run)
         return kept
 
     def run(
@@ -124,6 +133,7 @@ class HandlebarClient:
         tags: Mapping[str, str] | None = None,
         run_ttl_ms: float | None = None,
         context: Mapping[str, Any] | None = None,
+        resume: object = None,
     ) -> RunScope:
         """
         Return a `with` (or `async with`) block that starts a run, makes it current, and ends it.
@@ -143,9 +153,13 @@ class HandlebarClient:
 
             context: Whatever your own code wants to find at `run.context`.
 
+            resume: A hand-off packet: the run belongs to the session of the run that made it.
+
         Raises:
             ConfigError: An argument has a value that is not allowed.
         """
+        if resume is not None and session_id is None:
+            session_id = session_of(resume)
         config = RunConfig(
             run_id=uuid7() if run_id is None else run_id,
             session_id=session_id,
@@ -184,6 +198,30 @@ class HandlebarClient:
             last_error=events.last_error,
         )
 
+    @property
+    def lockdowns(self) -> list[LockdownNotice]:
+        """
+        The lockdowns of this agent that this process has been told of, those of single actors and tools too.
+
+        They are looked for every few seconds (`poll_seconds`) once a run has started; calls that one of them forbids
+        are blocked without asking. Empty where nobody looks: embedded, every decision finds out for itself.
+        """
+        return list(self._connection.poller.lockdowns)
+
+    @property
+    def budgets(self) -> list[BudgetGrant]:
+        """
+        What is left of this agent's budgets, and of those of the actors of its latest runs, less what was used since.
+
+        For information, such as to plan ahead: limits are kept by the control plane, at each decision. Empty where
+        nobody asks, as for `lockdowns`.
+        """
+        return self._connection.poller.budgets
+
+    def drain_sync(self) -> None:
+        """Wait until the events so far are delivered or given up, as long as the sinks allow."""
+        self._connection.drain()
+
     def shutdown_sync(self) -> None:
         """Send what is queued, five seconds at most, and let go of all resources; may be called twice."""
         self._closing.get().set()
@@ -191,13 +229,20 @@ class HandlebarClient:
 
     ready = awaitable(ready_sync)
     register_tools = awaitable(register_tools_sync)
-    start_run = awaitable(start_run_sync)
+    start_run = awaitable(start_run_sync, first=prepare)
+    drain = awaitable(drain_sync)
     shutdown = awaitable(shutdown_sync)
 
-    def _new_run(self, config: RunConfig) -> Run:
+    def _deny(self, config: RunConfig) -> DecisionSource:
+        """Nobody can tell whom the run acts for, so policy cannot be asked about it."""
+        source = self._connection.start(config)
+        return AlwaysAnswer(FAILCLOSED_DECISION) if self._config.fail_closed else source
+
+    def _new_run(self, config: RunConfig, start: Callable[[RunConfig], DecisionSource]) -> Run:
         recorder = RunRecorder(self._connection.envelope(config))
         parts = RunParts(
-            source=self._connection.start(config),
+            agent=self._config.agent.slug,
+            source=start(config),
             enforced=self._config.enforce_mode == "enforce",
             recorder=recorder,
             examiner=Examiner(self._hooks, self._config.subject_registry, recorder.hook_failed),
@@ -213,11 +258,11 @@ class HandlebarClient:
 
     def _run_ended(self, run: Run, status: RunEndStatus) -> None:
         self._active.get().remove(run)
-        self._connection.end(run.run_id, status)
+        self._connection.end(run.run_id, status, drain=not get_current_scope().outlives_runs)
 
     def _run_parked(self, run: Run) -> None:
         self._active.get().remove(run)
-        self._connection.park()
+        self._connection.drain()
 
     def _registered_tags(self, name: str) -> tuple[str, ...]:
         tool: Tool | None = self._tools.get(name)

@@ -21,6 +21,9 @@ from handlebar.errors import ConfigError
 EnforceMode = Literal["enforce", "shadow", "off"]
 """Act on decisions, only log them, or ask nobody at all."""
 
+Evaluate = Literal["remote", "local", "auto"]
+"""Ask for every decision, make those here that can be made here, or do so only while the policies are known."""
+
 SinkConfig = HttpSinkConfig | ConsoleSinkConfig | JsonlSinkConfig
 """Where audit events go; a `Sink` of your own may stand in its place."""
 
@@ -119,8 +122,8 @@ class HandlebarConfig:
 
         api_key: The key for a control plane over HTTP; `HANDLEBAR_API_KEY` where it is None.
 
-        api_endpoint: `https://…`, or `sqlite:///file.db` for the embedded control plane;
-            `HANDLEBAR_API_ENDPOINT` where it is None.
+        api_endpoint: `https://…`; or, for the embedded control plane, `sqlite:///file.db` or
+            `postgresql+psycopg://user@host/name`; `HANDLEBAR_API_ENDPOINT` where it is None.
 
         fail_closed: Block, instead of allow, when nobody can be asked.
 
@@ -161,7 +164,9 @@ class HandlebarClientConfig(HandlebarConfig):
 
         policies: A file, a folder, or a list of files and policies, for the embedded control plane.
 
-        evaluate: Who evaluates policies: `remote`, the control plane.
+        evaluate: Who decides, with a control plane over HTTP: `remote`, the control plane; `local`, this process
+            by the control plane's policies, where a rule needs nothing that others share; `auto`, the same, but
+            the control plane where this process does not know the policies in force.
 
         redactors: Functions from str to str, applied in order to all text to and from the model.
 
@@ -176,6 +181,9 @@ class HandlebarClientConfig(HandlebarConfig):
         decision_timeout: Seconds that one decision may take in all, retries included.
 
         session: A `requests.Session` whose proxies, certificates, adapters and headers are used.
+
+        poll_seconds: Seconds between two looks how the agent stands, by a thread of the client's; 0 for none. None:
+            5 over HTTP, none where the control plane is embedded, whose every decision sees a lockdown.
     """
 
     metric_hooks: tuple[AgentMetricHook, ...] = field(
@@ -193,7 +201,7 @@ class HandlebarClientConfig(HandlebarConfig):
         validator=checks.optional(checks.instance_of(Actor, "an Actor or an external id")),
     )
     policies: Any = field(default=None, validator=checks.optional(_policies))
-    evaluate: Literal["remote"] = field(default="remote", validator=checks.one_of(("remote",)))
+    evaluate: Evaluate = field(default="remote", validator=checks.one_of(("remote", "local", "auto")))
     redactors: tuple[Redactor, ...] = field(default=(), converter=checks.tuple_of, validator=_each(checks.callable_))
     signals: Mapping[str, Callable[..., Any]] | None = field(default=None, validator=checks.optional(_callable_by_name))
     custom_functions: Mapping[str, Callable[..., Any]] | None = field(
@@ -203,6 +211,7 @@ class HandlebarClientConfig(HandlebarConfig):
     read_timeout: float = field(default=10.0, validator=_positive)
     decision_timeout: float = field(default=10.0, validator=_positive)
     session: Any = field(default=None, repr=False, validator=checks.optional(_session))
+    poll_seconds: float | None = field(default=None, validator=checks.optional(checks.number(at_least=0)))
 
 
 @frozen

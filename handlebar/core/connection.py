@@ -23,7 +23,9 @@ from handlebar.core.deciding import (
     stock_answer,
 )
 from handlebar.core.endpoints import endpoint_of, open_plane
+from handlebar.core.open_telemetry import current_ids
 from handlebar.core.plane import ApprovalStatus, ControlPlane, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.polling import SECONDS, NoPolling, Poller, Polling
 from handlebar.core.registration import Registration
 from handlebar.core.schema.agents import Tool
 from handlebar.core.schema.governance import Decision
@@ -50,6 +52,11 @@ class Connection(Protocol):
         """The agent's id, None while it is not known."""
         ...
 
+    @property
+    def poller(self) -> Poller:
+        """Who looks how the agent stands, between decisions."""
+        ...
+
     def envelope(self, run: RunConfig) -> RunEnvelope:
         """Return where the events of *run* go."""
         ...
@@ -58,12 +65,12 @@ class Connection(Protocol):
         """Tell that *run* starts; return who answers for it."""
         ...
 
-    def end(self, run_id: str, status: RunEndStatus) -> None:
-        """Tell that a run has ended, and drain the sinks."""
+    def end(self, run_id: str, status: RunEndStatus, *, drain: bool) -> None:
+        """Tell that a run has ended; *drain* waits until its events are delivered."""
         ...
 
-    def park(self) -> None:
-        """Drain the sinks: a run goes on later, perhaps elsewhere."""
+    def drain(self) -> None:
+        """Wait until what was emitted is delivered, or the sinks' time is over."""
         ...
 
     def approval_status(self, approval_id: str) -> ApprovalStatus | None:
@@ -93,6 +100,7 @@ class Disconnected:
     agent_id: str | None = None
 
     def __init__(self, answer: Decision, *, dropped_as: str | None) -> None:
+        self.poller: Poller = NoPolling()
         self._answer = answer
         self._dropped_as = dropped_as
         self._counter = count(1)
@@ -106,10 +114,10 @@ class Disconnected:
         """Return what answers without asking."""
         return AlwaysAnswer(self._answer)
 
-    def end(self, run_id: str, status: RunEndStatus) -> None:
+    def end(self, run_id: str, status: RunEndStatus, *, drain: bool) -> None:
         """Tell nobody."""
 
-    def park(self) -> None:
+    def drain(self) -> None:
         """There is nothing to drain."""
 
     def approval_status(self, approval_id: str) -> ApprovalStatus | None:
@@ -138,7 +146,9 @@ class Disconnected:
 class Connected:
     """A control plane, over HTTP or embedded; opens nothing before it is first needed."""
 
-    def __init__(self, config: HandlebarClientConfig, plane: ControlPlane, *, usual_sink: HttpSinkConfig) -> None:
+    def __init__(
+        self, config: HandlebarClientConfig, plane: ControlPlane, *, usual_sink: HttpSinkConfig, poll_seconds: float
+    ) -> None:
         self._plane = plane
         self._budget = config.decision_timeout
         self._unavailable = stock_answer(fail_closed=config.fail_closed)
@@ -152,6 +162,9 @@ class Connected:
             budget=config.decision_timeout,
             on_registered=self._trail.agent_registered,
         )
+        self.poller: Poller = NoPolling()
+        if poll_seconds:
+            self.poller = Polling(plane, self._registration, seconds=poll_seconds)
 
     @property
     def agent_id(self) -> str | None:
@@ -165,6 +178,7 @@ class Connected:
             run_id=run.run_id,
             session_id=run.session_id,
             actor_external_id=run.actor.external_id if run.actor else None,
+            otel=current_ids(),
         )
 
     def start(self, run: RunConfig) -> DecisionSource:
@@ -174,15 +188,16 @@ class Connected:
             return StartLater(self._registration, self._unavailable, lambda late_id: self._started(run, late_id))
         return self._started(run, agent_id)
 
-    def end(self, run_id: str, status: RunEndStatus) -> None:
-        """Tell the control plane, then drain the sinks."""
+    def end(self, run_id: str, status: RunEndStatus, *, drain: bool) -> None:
+        """Tell the control plane; with *drain*, then drain the sinks."""
         agent_id = self.agent_id
         if agent_id is not None:
             with _telling("end_run"):
                 self._plane.end_run(agent_id, run_id, status, budget=self._budget)
-        self._bus.drain()
+        if drain:
+            self._bus.drain()
 
-    def park(self) -> None:
+    def drain(self) -> None:
         """Drain the sinks."""
         self._bus.drain()
 
@@ -207,6 +222,7 @@ class Connected:
 
     def close(self) -> None:
         """Drain the sinks and let go of the control plane; may be called twice."""
+        self.poller.close()
         self._registration.close()
         self._trail.give_up()
         self._bus.close()
@@ -223,6 +239,9 @@ class Connected:
 
     def _started(self, run: RunConfig, agent_id: str) -> DecisionSource:
         lockdown = self._tell_start(run, agent_id)
+        return self.poller.watched(self._source_under(lockdown), run.actor.external_id if run.actor else None)
+
+    def _source_under(self, lockdown: Lockdown) -> DecisionSource:
         if not lockdown.active:
             return AskControlPlane(self._plane, self._registration, self._unavailable, self._budget)
         decision = locked_down(lockdown)
@@ -257,7 +276,9 @@ def connection_for(config: HandlebarClientConfig) -> Connection:
     endpoint = endpoint_of(config)
     if endpoint is not None:
         usual_sink = building.OVER_HTTP if endpoint.is_http else building.IN_PROCESS
-        return Connected(config, open_plane(config, endpoint), usual_sink=usual_sink)
+        usual_seconds = SECONDS if endpoint.is_http else 0.0
+        seconds = usual_seconds if config.poll_seconds is None else config.poll_seconds
+        return Connected(config, open_plane(config, endpoint), usual_sink=usual_sink, poll_seconds=seconds)
     stock = "fail-closed" if config.fail_closed else "fail-open"
     logs.warn_once_a_minute("inactive", _HOW_TO_CONNECT, stock)
     return Disconnected(stock_answer(fail_closed=config.fail_closed), dropped_as="inactive")

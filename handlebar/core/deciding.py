@@ -11,7 +11,7 @@ from handlebar._plumbing import logs
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar._plumbing.once import Once
-from handlebar.core.plane import ControlPlane, EvaluateRequest, Lockdown
+from handlebar.core.plane import ControlPlane, EvaluateRequest, Lockdown, LockdownNotice
 from handlebar.core.registration import Registration
 from handlebar.core.schema.governance import (
     FAILCLOSED_DECISION,
@@ -128,3 +128,9 @@ def locked_down(lockdown: Lockdown) -> Decision:
     """Return what a run answers whose agent was locked down when it started."""
     message = f"Agent is locked down: {lockdown.reason}" if lockdown.reason else "Agent is locked down"
     return evolve(FAILCLOSED_DECISION, message=message)
+
+
+def under_lockdown(notice: LockdownNotice) -> Decision:
+    """Return what a run in progress answers once a lockdown was seen that forbids the call."""
+    stock = locked_down(Lockdown(active=True, reason=notice.reason, until_ts=notice.until_ts))
+    return evolve(stock, cause=LockdownCause(notice.id))

@@ -8,6 +8,9 @@ when it is first asked for.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
+from functools import partial
 
 from attrs import frozen
 
@@ -21,7 +24,7 @@ HOSTED = "https://api.gethandlebar.com"
 EMBEDDED = "sqlite:///handlebar.db"
 """Where a client with policies and no endpoint keeps them: a file in the working directory."""
 
-ALLOWED = "https://…, http://…, sqlite:///file.db or sqlite:// (in memory)"
+ALLOWED = "https://…, http://…, sqlite:///file.db, sqlite:// (in memory) or postgresql+psycopg://user@host/name"
 
 
 @frozen
@@ -64,9 +67,13 @@ def open_plane(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlan
     scheme = endpoint.url.partition(":")[0].lower()
     if scheme in ("http", "https"):
         return _over_http(config, endpoint)
-    if scheme == "sqlite":
+    if scheme in ("sqlite", "postgresql+psycopg"):
         return _embedded(config, endpoint)
-    raise ConfigError("api_endpoint", endpoint.url, ALLOWED)
+    raise ConfigError("api_endpoint", _without_password(endpoint.url), ALLOWED)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//***@", url)
 
 
 def _default(config: HandlebarClientConfig, key: str | None) -> str | None:
@@ -84,7 +91,8 @@ def _over_http(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlan
             config.policies,
             "None with a control plane over HTTP, which keeps its own; or an api_endpoint of sqlite:///file.db",
         )
-    return HttpControlPlane(
+    make = HttpControlPlane if config.evaluate == "remote" else _deciding_here(config)
+    return make(
         endpoint.url,
         endpoint.api_key or "",
         connect_timeout=config.connect_timeout,
@@ -93,12 +101,25 @@ def _over_http(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlan
     )
 
 
+def _deciding_here(config: HandlebarClientConfig) -> Callable[..., ControlPlane]:
+    try:
+        from handlebar.control.host import Host
+        from handlebar.control.local import LocalControlPlane
+    except ModuleNotFoundError as error:
+        needed = "'remote', or the extra: pip install \"handlebar[embedded]\""
+        raise ConfigError("evaluate", config.evaluate, f"{needed} ({error.name} is not installed)") from error
+    host = Host(config.signals or {}, config.custom_functions or {})
+    return partial(LocalControlPlane, asks_instead=config.evaluate == "auto", host=host)
+
+
 def _embedded(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlane:
     try:
         from handlebar.control.service import open_control_plane
     except ModuleNotFoundError as error:
         needed = 'an endpoint over HTTP, or the extra: pip install "handlebar[embedded]"'
-        raise ConfigError("api_endpoint", endpoint.url, f"{needed} ({error.name} is not installed)") from error
+        raise ConfigError(
+            "api_endpoint", _without_password(endpoint.url), f"{needed} ({error.name} is not installed)"
+        ) from error
     return open_control_plane(
         endpoint.url,
         policies=config.policies,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from handlebar.core.client import HandlebarClient
 from handlebar.core.config import HandlebarClientConfig
+from handlebar.core.current import get_current_scope
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.errors import ConfigError, NotInitialisedError
 
@@ -41,11 +42,14 @@ def init(agent: AgentDescriptor | str, **config: Any) -> HandlebarClient:
 
 def get_client() -> HandlebarClient:
     """
-    Return the process's default client.
+    Return the client of the request that is served here, or else the process's default client.
 
     Raises:
         NotInitialisedError: `handlebar.init()` has not been called.
     """
+    bound = get_current_scope().client
+    if bound is not None:
+        return cast(HandlebarClient, bound)
     try:
         return _default[-1]
     except IndexError:

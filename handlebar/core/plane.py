@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
+from handlebar.core.budgets import BudgetGrant
 from handlebar.core.measuring import Measured
+from handlebar.core.schema import checks
 from handlebar.core.schema.agents import Actor, AgentDescriptor, ModelInfo, Tool
 from handlebar.core.schema.governance import Decision
 from handlebar.core.schema.subjects import SubjectRef
@@ -50,6 +52,79 @@ class Lockdown:
     active: bool = False
     reason: str | None = None
     until_ts: int | None = None
+
+
+PolicyState = Literal["enabled", "disabled", "shadow"]
+"""What becomes of a policy's rules: enforced, not asked, or only reported."""
+
+_text_or_none = checks.optional(checks.text)
+
+
+@frozen(kw_only=True)
+class LockdownNotice:
+    """
+    A lockdown in force, as those who have to obey it are told of it.
+
+    Attributes:
+        id: What it is called; None where the control plane does not say.
+
+        reason: Why, in words.
+
+        actor: The external id of the one actor that it is about; None for all.
+
+        tool: The name of the one tool that it is about, in any case; None for all.
+
+        until_ts: When it ends, milliseconds since 1970 (UTC); None for open end.
+    """
+
+    id: str | None = field(default=None, validator=_text_or_none)
+    reason: str | None = field(default=None, validator=_text_or_none)
+    actor: str | None = field(default=None, validator=_text_or_none)
+    tool: str | None = field(default=None, validator=_text_or_none)
+    until_ts: int | None = None
+
+
+@frozen
+class PolicyStatus:
+    """A policy that is for the agent, and what becomes of its rules."""
+
+    id: str
+    name: str
+    status: PolicyState
+
+
+@frozen
+class AgentStatus:
+    """How an agent stands: the lockdowns in force, and the policies that are for it."""
+
+    lockdowns: tuple[LockdownNotice, ...] = ()
+    policies: tuple[PolicyStatus, ...] = ()
+
+
+@frozen(kw_only=True)
+class Presence:
+    """
+    A process that acts for an agent.
+
+    Attributes:
+        process: Tells it from all others.
+
+        host: The machine that it runs on.
+
+        obeys: The ids of the lockdowns that it has been told of, and obeys.
+    """
+
+    process: str
+    host: str
+    obeys: tuple[str, ...] = ()
+
+
+@frozen
+class Grants:
+    """What is left of an agent's budgets; *expires_seconds* says how long that is to be believed."""
+
+    expires_seconds: float
+    grants: tuple[BudgetGrant, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -99,6 +174,21 @@ class EncodedEvent:
     text: str
 
 
+@frozen
+class PolicySnapshot:
+    """
+    What is in force for one agent, policies and lockdowns, so that another process can decide by it.
+
+    Attributes:
+        version: The same for the same content.
+
+        text: The content, as JSON.
+    """
+
+    version: str
+    text: str
+
+
 class ControlPlane(Protocol):
     """
     Who decides and remembers: over HTTP, or embedded in this process.
@@ -125,6 +215,14 @@ class ControlPlane(Protocol):
 
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         """Tell what has become of a question to a person. One attempt."""
+        ...
+
+    def agent_status(self, agent_id: str, presence: Presence | None, *, budget: float) -> AgentStatus:
+        """Tell how the agent stands, and take note who asks. One attempt."""
+        ...
+
+    def budgets(self, agent_id: str, actors: Sequence[str], *, budget: float) -> Grants:
+        """Tell what is left of the agent's budgets, and of those of *actors* (external ids). One attempt."""
         ...
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:

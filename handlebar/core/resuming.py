@@ -1,9 +1,10 @@
-"""Tokens by which a parked run is found again, in any process."""
+"""How a run is linked to an earlier one: tokens of parked runs, which work in any process, and hand-off packets."""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from handlebar._plumbing import safe_json
@@ -40,6 +41,23 @@ def config_from(token: str) -> RunConfig:
         return _read(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))))
     except Exception as error:  # untrusted text can go wrong in any way
         raise ConfigError("token", "(hidden)", "the resume_token of an ApprovalPendingError") from error
+
+
+def session_of(packet: object) -> str | None:
+    """
+    Return the session of the run that made a hand-off *packet*; that run's own id where it had none.
+
+    None where no governed run made it. What stands there may come from anybody, and is an id at most.
+
+    Raises:
+        ConfigError: It is no packet.
+    """
+    custom = getattr(getattr(packet, "context", None), "custom", None)
+    if not isinstance(custom, Mapping):
+        raise ConfigError("resume", f"(a {type(packet).__name__})", "a hand-off packet")
+    link = custom.get("handlebar")
+    ids = (link.get("session_id"), link.get("run_id")) if isinstance(link, Mapping) else ()
+    return next((each for each in ids if isinstance(each, str) and each.strip()), None)
 
 
 def _read(content: dict[str, Any]) -> RunConfig:

@@ -25,7 +25,7 @@ from handlebar.core.questions import Examiner, Findings, ToolUse
 from handlebar.core.resuming import token_for
 from handlebar.core.run_recorder import RunRecorder
 from handlebar.core.schema.agents import Actor, ModelInfo
-from handlebar.core.schema.events import AgentIdentity
+from handlebar.core.schema.events import AgentIdentity, RequestIdentity
 from handlebar.core.schema.governance import Decision, HitlPendingCause, RunControl
 from handlebar.errors import ConfigError
 
@@ -55,6 +55,8 @@ class RunParts:
     What a client gives to a run.
 
     Attributes:
+        agent: The agent's slug.
+
         source: Who answers for the run at first.
 
         enforced: False in shadow and off mode, where the caller always gets an ALLOW.
@@ -72,6 +74,7 @@ class RunParts:
         pause: Waits so many seconds; False when the client is shutting down.
     """
 
+    agent: str = ""
     source: DecisionSource
     enforced: bool
     recorder: RunRecorder
@@ -118,6 +121,11 @@ class Run:
     def session_id(self) -> str | None:
         """The conversation that the run belongs to."""
         return self._config.session_id
+
+    @property
+    def agent(self) -> str:
+        """The slug of the agent that runs."""
+        return self._parts.agent
 
     @property
     def actor(self) -> Actor | None:
@@ -319,6 +327,18 @@ class Run:
         """
         return as_guarded(tool).call(self, args, kwargs)
 
+    def record_handoff(self, packet_id: str, *, target_agent: str) -> None:
+        """
+        Record that the run has handed its work over; the hand-off client does this by itself.
+
+        Args:
+            packet_id: The hand-off packet.
+
+            target_agent: The id of who takes over.
+        """
+        if not self._over():
+            self._parts.recorder.handed_over(packet_id, target_agent, step_index=self.current_step_index)
+
     def end_sync(self, status: RunEndStatus = "success") -> None:
         """
         End the run: tell the control plane, and drain the sinks, five seconds at most.
@@ -361,9 +381,9 @@ class Run:
     after_tool = awaitable(after_tool_sync)
     end = awaitable(end_sync)
 
-    def begin(self, agent: AgentIdentity) -> None:
+    def begin(self, agent: AgentIdentity, request: RequestIdentity | None = None) -> None:
         """Record that the run has started; the client calls this once."""
-        self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model)
+        self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model, request=request)
 
     def _answer_to(self, approval_id: str, deadline: Deadline) -> ApprovalStatus | None:
         """Wait for a person's answer; None where there is none in time."""

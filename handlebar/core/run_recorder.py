@@ -30,6 +30,7 @@ from handlebar.core.schema.events import (
     MessageRawCreatedEvent,
     RawJson,
     Redaction,
+    RequestIdentity,
     RunEndedData,
     RunEndedEvent,
     RunStartedData,
@@ -56,11 +57,19 @@ class RunRecorder:
 
     envelope: RunEnvelope
 
-    def started(self, *, agent: AgentIdentity, actor: Actor | None, model: ModelInfo | None) -> None:
-        """The run has started."""
+    def started(
+        self,
+        *,
+        agent: AgentIdentity,
+        actor: Actor | None,
+        model: ModelInfo | None,
+        request: RequestIdentity | None = None,
+    ) -> None:
+        """The run has started, within *request* if there is one."""
 
         def data() -> RunStartedData:
-            return RunStartedData(agent=agent, adapter=AdapterIdentity("core"), actor=actor, model=model)
+            adapter = AdapterIdentity("core")
+            return RunStartedData(agent=agent, adapter=adapter, actor=actor, model=model, request=request)
 
         self.envelope.emit(RunStartedEvent, data, step_index=0)
 
@@ -79,6 +88,22 @@ class RunRecorder:
 
         redaction = None if level == "none" else Redaction(level)
         self.envelope.emit(MessageRawCreatedEvent, data, step_index=step_index, redaction=redaction)
+
+    def handed_over(self, packet_id: str, target_agent: str, *, step_index: int) -> None:
+        """The work went on to another agent; the wire has no kind of its own for that."""
+
+        def data() -> MessageRawCreatedData:
+            handoff = {"handoff": {"packetId": packet_id, "targetAgent": target_agent}}
+            return MessageRawCreatedData(
+                message_id=uuid7(),
+                role="system",
+                kind="internal_summary",
+                content=safe_json.encode(handoff),
+                content_truncated=False,
+                tags=("handoff",),
+            )
+
+        self.envelope.emit(MessageRawCreatedEvent, data, step_index=step_index)
 
     def model_answered(self, response: LLMResponse, usage: TokenUsage, *, step_index: int) -> None:
         """The model said what it used."""
@@ -114,6 +139,8 @@ class RunRecorder:
                 hitl=_hitl(decision),
                 latency_ms=latency_ms,
                 shadow=decision.shadow or None,
+                decided_by=decision.decided_by,
+                policy_versions=decision.policy_versions or None,
             )
 
         self.envelope.emit(ToolDecisionEvent, data, step_index=step_index)

@@ -12,6 +12,10 @@ from handlebar.core.run import Run
 from handlebar.errors import ApprovalPendingError, RunTerminatedError
 
 _INTERRUPTIONS = (RunTerminatedError, KeyboardInterrupt, SystemExit, GeneratorExit)
+_FOREIGN_INTERRUPTIONS = (("asyncio", "CancelledError"), ("greenlet", "GreenletExit"))
+
+# On Python 3.10 the first two are not yet the builtin TimeoutError.
+_FOREIGN_TIMEOUTS = (("asyncio", "TimeoutError"), ("concurrent.futures", "TimeoutError"), ("gevent", "Timeout"))
 
 
 class RunScope:
@@ -41,6 +45,7 @@ class RunScope:
     async def __aenter__(self) -> Run:
         from asyncio import to_thread  # 30 ms to import, and only async callers get here
 
+        await current.prepare()
         return self._entered(await to_thread(self._start))
 
     async def __aexit__(
@@ -69,11 +74,9 @@ def status_for(error: BaseException | None) -> RunEndStatus:
     """Return how a run ends whose block was left by *error*."""
     if error is None:
         return "success"
-    if isinstance(error, _INTERRUPTIONS) or _is(error, "asyncio", "CancelledError"):
+    if isinstance(error, _INTERRUPTIONS) or any(_is(error, *kind) for kind in _FOREIGN_INTERRUPTIONS):
         return "interrupted"
-    # On Python 3.10 these are not yet the builtin TimeoutError.
-    timeouts = ("asyncio", "concurrent.futures")
-    if isinstance(error, TimeoutError) or any(_is(error, module, "TimeoutError") for module in timeouts):
+    if isinstance(error, TimeoutError) or any(_is(error, *kind) for kind in _FOREIGN_TIMEOUTS):
         return "timeout"
     return "error"
 

@@ -10,7 +10,15 @@ from typing import Any, TypeVar, cast, get_args
 
 from handlebar._plumbing import safe_json
 from handlebar.core.measuring import Measured
-from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import (
+    ApprovalStatus,
+    EncodedEvent,
+    EvaluateRequest,
+    Lockdown,
+    PolicySnapshot,
+    RunEndStatus,
+    StartRequest,
+)
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.events import EVENT_CLASSES, SCHEMA, AuditEvent, RawJson
 from handlebar.core.schema.governance import (
@@ -19,6 +27,7 @@ from handlebar.core.schema.governance import (
     DecisionCause,
     HitlPendingCause,
     LockdownCause,
+    PolicyVersion,
     RuleEval,
     RuleViolationCause,
     ShadowEffect,
@@ -139,6 +148,11 @@ def decode_lockdown(body: bytes) -> Lockdown:
     return _read(body, _lockdown)
 
 
+def decode_snapshot(body: bytes) -> PolicySnapshot:
+    """Read what is in force for an agent; its content is left to whoever decides by it."""
+    return _read(body, lambda answer: PolicySnapshot(_text(answer, "version"), body.decode()))
+
+
 def decode_approval_status(body: bytes) -> ApprovalStatus:
     """Read what has become of a question to a person."""
     return _read(body, _approval_status)
@@ -166,14 +180,17 @@ def decision_from_dict(wire: Mapping[str, Any]) -> Decision:
         _text_or_none(wire, "finalRuleId"),
         _text_or_none(wire, "guidance"),
         tuple(_shadow_effect(effect) for effect in _list(wire, "shadow")),
+        _text_or_none(wire, "decidedBy"),
+        tuple([_policy_version(policy) for policy in _list(wire, "policyVersions")]),
     )
 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:
     """Return *decision* as it is on the wire."""
     wire = _write(decision)
-    if not decision.shadow:
-        del wire["shadow"]
+    for extension in ("shadow", "policyVersions"):
+        if not wire[extension]:
+            del wire[extension]
     return wire
 
 
@@ -253,6 +270,13 @@ def _rule_eval(rule: Mapping[str, Any]) -> RuleEval:
 
 def _shadow_effect(effect: Mapping[str, Any]) -> ShadowEffect:
     return ShadowEffect(_text(effect, "ruleId"), _text(effect, "effect"), _text(effect, "message"))
+
+
+def _policy_version(policy: Mapping[str, Any]) -> PolicyVersion:
+    version = policy["version"]
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise TypeError("version")
+    return PolicyVersion(_text(policy, "policyId"), version)
 
 
 def _list(wire: Mapping[str, Any], key: str) -> Sequence[Any]:

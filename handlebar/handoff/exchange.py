@@ -9,6 +9,9 @@ from attrs import Factory, frozen
 
 from handlebar._plumbing.clock import Deadline
 
+RECOGNISES_KEYS = "x-handlebar-idempotency"
+"""The header by which a server says that a POST with an `idempotency-key` may be repeated."""
+
 
 @frozen(kw_only=True)
 class Call:

@@ -9,6 +9,7 @@ _HOMES = {
     "Facts": "handlebar.policy.facts",
     "MetricQuery": "handlebar.policy.facts",
     "Outcome": "handlebar.policy.engine",
+    "PolicyText": "handlebar.policy.loading.file_formats",
     "PastCall": "handlebar.policy.facts",
     "UnavailableError": "handlebar.policy.facts",
     "compile_policies": "handlebar.policy.engine",

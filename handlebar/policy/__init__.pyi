@@ -8,6 +8,7 @@ from handlebar.policy.facts import MetricQuery as MetricQuery
 from handlebar.policy.facts import PastCall as PastCall
 from handlebar.policy.facts import UnavailableError as UnavailableError
 from handlebar.policy.loading import load_policies as load_policies
+from handlebar.policy.loading.file_formats import PolicyText as PolicyText
 from handlebar.policy.writing import policy_to_dict as policy_to_dict
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MetricQuery",
     "Outcome",
     "PastCall",
+    "PolicyText",
     "UnavailableError",
     "compile_policies",
     "load_policies",

@@ -14,6 +14,7 @@ from handlebar.core.schema.governance import (
     Decision,
     DecisionCause,
     HitlPendingCause,
+    PolicyVersion,
     RuleViolationCause,
     RunControl,
     Verdict,
@@ -46,7 +47,13 @@ class _Answer:
     guidance: str | None = None
 
 
-def decision_for(outcome: Outcome, *, approval: ApprovalView | None = None) -> Decision:
+def decision_for(
+    outcome: Outcome,
+    *,
+    approval: ApprovalView | None = None,
+    decided_by: str | None = None,
+    policy_versions: tuple[PolicyVersion, ...] = (),
+) -> Decision:
     """
     Return the decision for *outcome*.
 
@@ -54,6 +61,10 @@ def decision_for(outcome: Outcome, *, approval: ApprovalView | None = None) -> D
         outcome: What the rules said.
 
         approval: What a person was asked, or has answered; looked at only where the effect is hitl.
+
+        decided_by: Who decides, as the decision will say.
+
+        policy_versions: The policies in force, as the decision will say.
 
     Raises:
         ValueError: The effect is hitl, and *approval* is not given.
@@ -69,6 +80,8 @@ def decision_for(outcome: Outcome, *, approval: ApprovalView | None = None) -> D
         final_rule_id=None if rule is None else rule.id,
         guidance=answer.guidance,
         shadow=outcome.shadow,
+        decided_by=decided_by,
+        policy_versions=policy_versions,
     )
 
 

@@ -113,8 +113,12 @@ def compile_policies(policies: Sequence[Policy], *, agent_slug: str, agent_tags:
         for policy in policies
         if policy.enabled and selects_agent(policy.agent_selector, slug=agent_slug, tags=agent_tags)
     ]
-    pairs = [(rule, policy) for policy in meant for rule in policy.rules if rule.enabled]
-    return Engine(sorted(pairs, key=lambda pair: (-pair[0].priority, pair[0].id, pair[0].policy_id)))
+    return Engine(in_order((rule, policy) for policy in meant for rule in policy.rules if rule.enabled))
+
+
+def in_order(pairs: Iterable[tuple[Rule, Policy]]) -> list[tuple[Rule, Policy]]:
+    """Return rules, each with its policy, in the order in which they are asked."""
+    return sorted(pairs, key=lambda pair: (-pair[0].priority, pair[0].id, pair[0].policy_id))
 
 
 def _combined(rulings: Sequence[Ruling]) -> Outcome:

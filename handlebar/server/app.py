@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib import resources
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 from werkzeug.routing import BaseConverter
 
 from handlebar.control.database import Database
+from handlebar.control.handoffs.api import HandoffApi
+from handlebar.control.handoffs.delivering import Deliverer
+from handlebar.control.handoffs.housekeeping import keep_house
+from handlebar.control.handoffs.targets import usual_targets
 from handlebar.control.keys import KeyRing
 from handlebar.control.policies import read_sources
-from handlebar.server import for_agents, for_people
+from handlebar.server import for_agents, for_people, for_policies, for_status
 from handlebar.server.access import Access
 from handlebar.server.asking import Asked, Route
+from handlebar.server.dashboard import create_dashboard
+from handlebar.server.handoff_routes import add_handoffs
+from handlebar.server.handoff_streams import add_streams
 from handlebar.server.metering import Metering
 from handlebar.server.problems import answer_problems
 from handlebar.server.tenants import Tenants
 
-ROUTES = (*for_agents.ROUTES, *for_people.ROUTES)
+ROUTES = (*for_agents.ROUTES, *for_people.ROUTES, *for_policies.ROUTES, *for_status.ROUTES)
 """Every way in that needs a key."""
 
 _JSON = "application/json"
@@ -41,18 +49,24 @@ def create_app(database: str | None = None, *, policies: Any = None) -> Flask:
     Opens nothing yet, so that it may be made before a server forks. `app.extensions["handlebar"].close()` closes
     what this process has opened.
 
+    Webhooks may be in the public internet, and in the networks that `HANDLEBAR_WEBHOOK_ALLOW` lists with commas
+    between; their secrets are sealed with `HANDLEBAR_SECRETS_KEY`, where that is set. They are told by a thread,
+    which starts with the first request to a process.
+
     Args:
-        database: The URL of the database; None for `HANDLEBAR_DATABASE`, and `sqlite:///handlebar.db` without it.
+        database: The URL of the database, SQLite or PostgreSQL; None for `HANDLEBAR_DATABASE`, and
+            `sqlite:///handlebar.db` without it.
 
         policies: A file, a folder, or a list of files and policies, to be in force for the tenant `default`.
 
     Raises:
-        ConfigError: *database* is no such URL.
+        ConfigError: *database* is no such URL, or `HANDLEBAR_WEBHOOK_ALLOW` lists what is no network.
 
         PolicyError: A policy cannot be loaded.
     """
     opened = Database(database or os.environ.get("HANDLEBAR_DATABASE") or _DATABASE)
-    tenants = Tenants(opened, read_sources(policies, owner="the server"))
+    deliverer = Deliverer(opened, usual_targets(), chore=partial(keep_house, opened))
+    tenants = Tenants(opened, read_sources(policies, owner="the server"), deliverer)
     app = _bare_app()
     app.extensions["handlebar"] = tenants
     metering = Metering()
@@ -62,6 +76,12 @@ def create_app(database: str | None = None, *, policies: Any = None) -> Flask:
     access = Access(KeyRing(opened))
     for route in ROUTES:
         _add(app, route.method, route.rule, _view(route, access, tenants, metering))
+    add_handoffs(app, HandoffApi(opened, on_change=deliverer.wake), access, tenants.check)
+    add_streams(app, opened, access)
+    app.register_blueprint(create_dashboard(opened, tenants=tenants), url_prefix="/dashboard")
+    app.add_url_rule("/", "home", lambda: redirect("/dashboard/"), methods=["GET"])
+    # Not now: this process may still fork.
+    app.before_request(deliverer.start)
     app.after_request(_for_the_one_who_asked)
     return app
 
@@ -99,13 +119,14 @@ def _view(route: Route, access: Access, tenants: Tenants, metering: Metering) ->
     def view(**names: str) -> Response:
         tenant = access.tenant_of(request, route.role)
         asked = Asked(request=request, tenant=tenant, tenants=tenants, metering=metering, names=names)
-        return Response(route.endpoint(asked), mimetype=_JSON)
+        answer = route.endpoint(asked)
+        return answer if isinstance(answer, Response) else Response(answer, mimetype=_JSON)
 
     return view
 
 
 def _for_the_one_who_asked(response: Response) -> Response:
     """Let nobody keep an answer, or take it for anything but what it is said to be."""
-    response.headers["cache-control"] = "no-store"
+    response.headers.setdefault("cache-control", "no-store")
     response.headers["x-content-type-options"] = "nosniff"
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from attrs import frozen
-from flask import Request
+from flask import Request, Response
 
 from handlebar.control.keys import Role
 from handlebar.control.service import EmbeddedControlPlane
@@ -61,8 +61,8 @@ class Asked:
         return int(text)
 
 
-Endpoint = Callable[[Asked], str]
-"""Does what is asked, and returns the answer as JSON text."""
+Endpoint = Callable[[Asked], str | Response]
+"""Does what is asked, and returns the answer: as JSON text, or whole where there is more to it."""
 
 
 @frozen

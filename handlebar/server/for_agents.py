@@ -57,17 +57,9 @@ def _approval(asked: Asked) -> str:
     return encoding.encode(wire.to_dict(asked.plane.approval(asked.names["approval"])))
 
 
-def _status(asked: Asked) -> str:
-    known = asked.plane.lockdowns(asked.agent_slug)
-    return encoding.encode(
-        {"lockdown": encoding.of_all(known), "lockdowns": [encoding.lockdown(each) for each in known]}
-    )
-
-
 ROUTES = (
     Route("POST", "/v1/agents", "agent", _register_agent),
     Route("PUT", "/v1/agents/<name:agent>/tools", "agent", _register_tools),
-    Route("GET", "/v1/agents/<name:agent>/status", "agent", _status),
     Route("POST", "/v1/runs/<name:run>/start", "agent", _start_run),
     Route("POST", "/v1/runs/<name:run>/evaluate", "agent", _evaluate),
     Route("POST", "/v1/runs/<name:run>/end", "agent", _end_run),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
+from handlebar.control.browsing import RUN_STATUSES, EventFilter, Page, RunFilter
 from handlebar.core import wire
 from handlebar.core.plane import ApprovalStatus
+from handlebar.core.schema.governance import Verdict
 from handlebar.server import decoding, encoding
 from handlebar.server.asking import Asked, Route
+from handlebar.server.fields import Fields
 from handlebar.server.problems import ProblemError, malformed
 
 
@@ -40,15 +43,40 @@ def _lift(asked: Asked) -> str:
 
 
 def _runs(asked: Asked) -> str:
-    return encoding.encode({"runs": [wire.to_dict(each) for each in asked.plane.runs(limit=asked.limit())]})
+    query = Fields(asked.request.args.to_dict())
+    wanted = RunFilter(
+        agent=query.text_or_none("agent"),
+        actor=query.text_or_none("actor"),
+        session=query.text_or_none("session"),
+        status=None if query.value("status") is None else query.word("status", RUN_STATUSES),
+        since=query.moment_or_none("since"),
+        until=query.moment_or_none("until"),
+    )
+    page = asked.plane.page_of_runs(wanted, limit=asked.limit(), after=query.text_or_none("after"))
+    return encoding.encode({"runs": [wire.to_dict(each) for each in page.items], **_next(page)})
 
 
 def _events(asked: Asked) -> str:
-    run_id = asked.names["run"]
-    found = asked.plane.events(run_id)
-    if not found and not asked.plane.runs_of_id(run_id):
+    query, run_id = Fields(asked.request.args.to_dict()), asked.names["run"]
+    wanted = EventFilter(
+        run=run_id,
+        agent=query.text_or_none("agent"),
+        kind=query.text_or_none("kind"),
+        verdict=None if query.value("verdict") is None else query.word("verdict", tuple(map(str, Verdict))),
+        rule=query.text_or_none("rule"),
+        tool=query.text_or_none("tool"),
+        tag=query.text_or_none("tag"),
+        since=query.moment_or_none("since"),
+        until=query.moment_or_none("until"),
+    )
+    page = asked.plane.page_of_events(wanted, limit=asked.limit(), after=query.text_or_none("after"))
+    if not page.items and not asked.plane.has_run(run_id):
         raise ProblemError(404, f"There is no run with the id {run_id!r}")
-    return encoding.encode({"events": found})
+    return encoding.encode({"events": [each.read() for each in page.items], **_next(page)})
+
+
+def _next(page: Page[Any]) -> dict[str, str]:
+    return {} if page.next is None else {"next": page.next}
 
 
 ROUTES = (

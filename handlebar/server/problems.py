@@ -10,7 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from handlebar._plumbing.logs import warn_once_a_minute
-from handlebar.errors import ConfigError, RefusedError, UnreachableError
+from handlebar.errors import ConfigError, PolicyError, RefusedError, UnreachableError
 
 _CODES = {
     400: "malformed",
@@ -19,8 +19,10 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    412: "precondition_failed",
     413: "too_large",
     415: "not_json",
+    422: "invalid_policy",
     500: "internal",
     503: "unavailable",
 }
@@ -58,6 +60,7 @@ def answer_problems(app: Flask) -> None:
     app.register_error_handler(ProblemError, _answer)
     app.register_error_handler(RefusedError, lambda error: _answer(ProblemError(error.status, str(error))))
     app.register_error_handler(ConfigError, lambda error: _answer(ProblemError(400, str(error), field=error.field)))
+    app.register_error_handler(PolicyError, lambda error: _answer(ProblemError(422, str(error), field=error.field)))
     app.register_error_handler(UnreachableError, _unreachable)
     app.register_error_handler(HTTPException, _of_framework)
     app.register_error_handler(Exception, _unexpected)

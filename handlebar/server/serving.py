@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from typing import Any
 
+from handlebar.control.browser_access import BrowserAccess
 from handlebar.control.database import Database
 from handlebar.control.keys import KeyRing
 from handlebar.control.service import THE_TENANT
@@ -16,7 +17,9 @@ _MOST_BYTES = 16 * 1024 * 1024
 """Waitress itself refuses more, in plain text; the app refuses less already, in JSON."""
 
 
-def serve(database: str, *, host: str = "127.0.0.1", port: int = 8700, policies: Any = None) -> None:
+def serve(
+    database: str, *, host: str = "127.0.0.1", port: int = 8700, policies: Any = None, show_link: bool = False
+) -> None:
     """
     Serve the control plane over HTTP until the process is told to stop; prints where it is.
 
@@ -31,6 +34,8 @@ def serve(database: str, *, host: str = "127.0.0.1", port: int = 8700, policies:
 
         policies: A file, a folder, or a list of files and policies, to be in force for the tenant `default`.
 
+        show_link: Whether to print a link that logs in to the dashboard as an admin, once, within ten minutes.
+
     Raises:
         ConfigError: *database* is no such URL.
 
@@ -40,7 +45,7 @@ def serve(database: str, *, host: str = "127.0.0.1", port: int = 8700, policies:
 
         OSError: The address cannot be listened on.
     """
-    from waitress.server import create_server  # type: ignore[import-untyped]  # it ships no types
+    from waitress.server import create_server
 
     app = create_app(database, policies=policies)
     with closing(app.extensions["handlebar"]):
@@ -49,7 +54,11 @@ def serve(database: str, *, host: str = "127.0.0.1", port: int = 8700, policies:
         )
         with closing(server):
             _show_first_key(database)
-            _say(f"Handlebar listens on http://{_shown(host)}:{_port(server)}")
+            app.extensions["handlebar"].start()
+            address = f"http://{_shown(host)}:{_port(server)}"
+            if show_link:
+                _say(f"Open the dashboard: {address}/dashboard/link/{_new_link(database)}")
+            _say(f"Handlebar listens on {address}")
             server.run()
 
 
@@ -59,6 +68,15 @@ def _show_first_key(url: str) -> None:
         if not keys.listed():
             made = keys.create("first", role="admin", tenant=THE_TENANT)
             _say(f"Made an admin key, which is shown only this once: {made.secret}")
+
+
+def _new_link(url: str) -> str:
+    """Return the secret of a link that logs in with the first admin key, or with one that nobody knows."""
+    with closing(Database(url)) as database:
+        keys = KeyRing(database)
+        admins = [key.id for key in keys.listed(THE_TENANT) if key.role == "admin" and key.revoked_at is None]
+        key_id = admins[0] if admins else keys.create("dashboard", role="admin", tenant=THE_TENANT).record.id
+        return BrowserAccess(database).make_link(key_id)
 
 
 def _port(server: Any) -> int:

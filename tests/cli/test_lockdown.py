@@ -6,7 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tests.cli.terminal import Terminal
+from handlebar.core.plane import Presence
+from tests.cli.terminal import Said, Terminal
+from tests.support.control import PATIENT, a_desk
 
 
 def test_a_lockdown_is_set_listed_and_lifted(terminal: Terminal) -> None:
@@ -86,3 +88,39 @@ def test_an_agent_that_there_is_not(terminal: Terminal, arguments: list[str]) ->
     """An unknown agent is answered with 1."""
     said = terminal.says("lockdown", *arguments)
     assert (1, "", "Error: There is no agent with the slug 'nobody'\n") == (said.code, said.out, said.err)
+
+
+def test_who_has_confirmed(terminal: Terminal) -> None:
+    """Processes that obey, and those that were seen and have not said so; what they call themselves is shown safely."""
+    made = terminal.document("lockdown", "set", "desk", "--reason", "odd\x1b[2J")
+    note_presence(terminal, Presence(process="p-1", host="web\x1b[2J", obeys=(made["id"],)))
+    note_presence(terminal, Presence(process="p-2", host="web-2"))
+    title, header, *lines = terminal.says("lockdown", "status").lines
+    assert r"desk: odd\x1b[2J" == title
+    assert ["PROCESS", "HOST", "CONFIRMED", "WHEN"] == header.split()
+    assert [["p-1", r"web\x1b[2J", "yes"], ["p-2", "web-2", "no"]] == [each.split()[:3] for each in lines]
+    (standing,) = terminal.document("lockdown", "status", "desk")
+    assert ("desk", made["id"]) == (standing["agent"], standing["lockdown"]["id"])
+    assert ["p-1"] == [each["process"] for each in standing["confirmed"]]
+    assert ["p-2"] == [each["process"] for each in standing["unconfirmed"]]
+
+
+def test_nobody_to_confirm(terminal: Terminal) -> None:
+    """Where nothing is locked down, or nobody was seen, that is said."""
+    assert (0, "", "Nothing is locked down.\n") == shown(terminal.says("lockdown", "status"))
+    assert [] == terminal.document("lockdown", "status")
+    terminal.says("lockdown", "set", "desk", "--reason", "x", "--tool", "refund", "--actor", "ann")
+    said = shown(terminal.says("lockdown", "status", "desk"))
+    assert (0, "desk, actor ann, tool refund: x\n", "No process was seen over HTTP.\n") == said
+    assert 1 == terminal.says("lockdown", "status", "nobody").code
+
+
+def shown(said: Said) -> tuple[int, str, str]:
+    """Return all that a command has said."""
+    return said.code, said.out, said.err
+
+
+def note_presence(terminal: Terminal, presence: Presence) -> None:
+    """Let a process ask how the agent stands."""
+    with a_desk(terminal.file) as desk:
+        desk.plane.agent_status(desk.agent_id, presence, budget=PATIENT)

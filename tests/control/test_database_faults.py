@@ -25,6 +25,8 @@ from handlebar.errors import UnreachableError
 from tests.support import clients
 from tests.support.control import PATIENT, ROOT, Desk, a_desk, a_limit, a_policy, a_rule, an_event, url_of
 
+pytestmark = pytest.mark.sqlite
+
 THREE = a_policy(a_rule(a_limit(3, per="agent")))
 SHORT = 0.3
 GENEROUS = 3.0

@@ -47,8 +47,8 @@ def _time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 @pytest.fixture(scope="module", name="crowd")
-def _crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Worker]]:
-    with workers(PROCESSES, tmp_path_factory.mktemp("crowd") / "plane.db", *TEN) as crowd:
+def _crowd(tmp_path_factory: pytest.TempPathFactory, database_kind: str) -> Iterator[list[Worker]]:
+    with workers(PROCESSES, tmp_path_factory.mktemp(f"crowd-{database_kind}") / "plane.db", *TEN) as crowd:
         yield crowd
 
 

@@ -63,6 +63,7 @@ def test_the_head_is_the_newest_migration() -> None:
     assert [migrating.HEAD] == ScriptDirectory.from_config(config_on()).get_heads()
 
 
+@pytest.mark.sqlite
 def test_every_migration_goes_down_and_up_again(file: Path) -> None:
     """From head to nothing, version by version, and up again, gives the same schema; nothing is left in between."""
     with a_desk(file):
@@ -79,6 +80,7 @@ def test_every_migration_goes_down_and_up_again(file: Path) -> None:
     assert [] == differences(file)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "version", [None, *[each.revision for each in ScriptDirectory.from_config(config_on()).walk_revisions()]]
 )
@@ -92,6 +94,7 @@ def test_an_old_file_is_brought_up_to_date(file: Path, version: str | None) -> N
     assert [] == differences(file)
 
 
+@pytest.mark.sqlite
 def test_foreign_tables_are_left_alone(file: Path) -> None:
     """A file that holds somebody else's table keeps it."""
     with opened(file) as connection:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
+from handlebar._plumbing.clock import Deadline
+from handlebar.control import tables
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from tests.support.control import PATIENT, a_desk, a_limit, a_policy, a_rule
 
@@ -43,8 +43,8 @@ def test_an_agent_that_says_nothing_of_its_tools_keeps_them(file: Path) -> None:
     """Only a list takes back what is not on it."""
 
     def tools() -> list[str]:
-        with closing(sqlite3.connect(file)) as connection:
-            return [name for (name,) in connection.execute("SELECT name FROM tools ORDER BY name")]
+        with desk.plane._database.read(Deadline.after(PATIENT)) as connection:
+            return list(connection.scalars(select(tables.tools.c.name).order_by(tables.tools.c.name)))
 
     with a_desk(file) as desk:
         desk.plane.register_agent(AgentDescriptor("desk"), [Tool("a"), Tool("b")], budget=PATIENT)

@@ -15,8 +15,9 @@ import pytest
 import handlebar
 import handlebar.core
 import handlebar.core.schema
+import handlebar.handoff.models
 
-DOORS = [handlebar, handlebar.core, handlebar.core.schema]
+DOORS = [handlebar, handlebar.core, handlebar.core.schema, handlebar.handoff, handlebar.handoff.models]
 
 HEAVY = {"requests", "urllib3", "cattrs", "asyncio", "ssl", "sqlite3", "sqlalchemy", "flask", "yaml"}
 """What `import handlebar.core` must not load, and what using its lighter names must not load either."""

@@ -25,6 +25,7 @@ from handlebar.core.schema.governance import (
     Decision,
     HitlPendingCause,
     LockdownCause,
+    PolicyVersion,
     RuleEval,
     RuleViolationCause,
     RunControl,
@@ -65,6 +66,7 @@ causes = st.one_of(
 )
 rule_evals = st.builds(RuleEval, texts, st.booleans(), st.booleans(), st.booleans())
 shadows = st.builds(ShadowEffect, texts, texts, texts)
+versions = st.builds(PolicyVersion, texts, st.integers())
 decisions = st.builds(
     Decision,
     st.sampled_from(Verdict),
@@ -75,6 +77,8 @@ decisions = st.builds(
     maybe(texts),
     maybe(texts),
     st.lists(shadows, max_size=2),
+    maybe(texts),
+    st.lists(versions, max_size=2),
 )
 identities = st.builds(events.ToolIdentity, texts, maybe(tags))
 metric_maps = maybe(st.dictionaries(names, st.builds(MetricInfo, numbers, maybe(texts)), max_size=2))

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.http_lines import Request, Response
-from handlebar._plumbing.transport import Transport
+from handlebar._plumbing.transport import Transport, was_refused
 from handlebar.errors import UnreachableError
 from tests.support.forks import in_child
 from tests.support.http_server import (
@@ -473,3 +473,72 @@ def test_threads_that_come_and_go_leave_no_descriptor(server: HttpServer) -> Non
     transport.close()
     # The server's own ends are in this process too.
     assert server.wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+class TestOpen:
+    """Answers that are left open."""
+
+    STREAM = Request("GET", "/stream", b"")
+
+    def test_pieces_come_as_they_arrive(self, server: HttpServer) -> None:
+        """And not when enough of them have come."""
+        server.behave(Drip(seconds_between=0.001, endless=True))
+        transport = Transport(server.url, {})
+        answer = transport.open(self.STREAM, deadline=Deadline.after(20), silence=20)
+        assert 404 == answer.status
+        assert b"{" == next(answer.pieces)[:1]
+        answer.close()
+        answer.close()
+        assert [] == list(answer.pieces)
+
+    def test_an_answer_may_last_longer_than_its_deadline(self, server: HttpServer) -> None:
+        """Which is for its beginning; afterwards only silence is too long."""
+        server.behave(Drip(seconds_between=0.02))
+        answer = Transport(server.url, {}, read_timeout=5).open(self.STREAM, deadline=Deadline.after(60), silence=5)
+        assert b'{"error' == b"".join(answer.pieces)[:7]
+
+    def test_silence(self, server: HttpServer) -> None:
+        """Is an error like any other, within the answer too."""
+        server.behave(_begin_and_hang)
+        answer = Transport(server.url, {}).open(self.STREAM, deadline=Deadline.after(20), silence=0.1)
+        with pytest.raises(UnreachableError) as silent:
+            list(answer.pieces)
+        assert "timeout" == silent.value.reason
+
+    def test_nobody_there(self) -> None:
+        """Is told before there is an answer."""
+        with pytest.raises(UnreachableError) as gone:
+            Transport("http://127.0.0.1:1", {}).open(self.STREAM, deadline=Deadline.after(20), silence=1)
+        assert was_refused(gone.value)
+
+    def test_a_reset_is_no_refusal(self, server: HttpServer) -> None:
+        """Something may have been done before."""
+        server.behave(ResetBefore())
+        with pytest.raises(UnreachableError) as reset:
+            sent(Transport(server.url, {}))
+        assert not was_refused(reset.value)
+
+
+def _begin_and_hang(connection: Connection) -> None:
+    connection.send(whole(200, b"{", {"content-length": "100"}))
+    connection.wait_until_gone()
+
+
+def test_what_is_not_repeatable_is_sent_once(server: HttpServer) -> None:
+    """Even where the connection looks like one that the server had closed."""
+    transport = Transport(server.url, {})
+    sent(transport)
+    server.behave(ResetBefore(), times=1)
+    assert "network" == _reason(transport, Request("POST", "/v1/agents", b"{}", repeatable=False))
+    assert 2 == len(server.requests)
+    sent(transport)
+    server.behave(ResetBefore(), times=1)
+    assert 200 == sent(transport).status
+    assert 5 == len(server.requests)
+    transport.close()
+
+
+def _reason(transport: Transport, request: Request) -> str:
+    with pytest.raises(UnreachableError) as unreachable:
+        sent(transport, request)
+    return unreachable.value.reason

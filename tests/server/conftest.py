@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.both_databases import (
+    _database_kind,
+    _no_databases_left,
+    _postgres_port,
+    pytest_generate_tests,
+)
 from tests.support.servers import Caller, Place, a_place
+
+__all__ = ["_database_kind", "_no_databases_left", "_postgres_port", "pytest_generate_tests"]
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ PATHS = [(route.method, re.sub(r"<(name:)?|>", "", route.rule)) for route in ROU
 FOR_AGENTS = {
     ("POST", "/v1/agents"),
     ("PUT", "/v1/agents/agent/tools"),
+    ("GET", "/v1/agents/agent/metrics/budget"),
+    ("GET", "/v1/agents/agent/policies"),
     ("GET", "/v1/agents/agent/status"),
     ("POST", "/v1/runs/run/start"),
     ("POST", "/v1/runs/run/evaluate"),

@@ -44,7 +44,7 @@ class TestTheWire:
         more = {"actor": {"externalId": "u-1"}, "tags": {"env": "prod"}, "subjects": [subject]}
         metrics = {"bytes_in": 12, "llm_cost_usd": 0.5, "rows_touched": 3}
         decided = admin.does("POST", "/v1/runs/run/evaluate", question(agent, metrics=metrics, **more))
-        assert {"verdict", "control", "cause", "message", "evaluatedRules"} == set(decided)
+        assert {"verdict", "control", "cause", "message", "evaluatedRules", "decidedBy"} == set(decided)
         assert ("ALLOW", "CONTINUE", {"kind": "ALLOW"}) == (
             decided["verdict"],
             decided["control"],
@@ -169,7 +169,7 @@ class TestLockdowns:
         assert [made] == status["lockdowns"]
         assert status["lockdown"] == admin.does("POST", "/v1/runs/run/start", {"agentId": agent})["lockdown"]
         assert {"lifted": 1} == admin.does("DELETE", "/v1/agents/desk/lockdown")
-        free = {"lockdown": {"active": False}, "lockdowns": []}
+        free = {"lockdown": {"active": False}, "lockdowns": [], "policies": []}
         assert free == admin.does("GET", f"/v1/agents/{agent}/status")
 
     @pytest.mark.parametrize("about", [{"actor": "u-1"}, {"tool": "refund"}, {"actor": "u-1", "tool": "refund"}])
@@ -296,9 +296,7 @@ class TestBodies:
 
 
 class TestPaths:
-    @pytest.mark.parametrize(
-        "path", ["/", "/v1", "/v1/agents/", "//v1/runs", "/v1/runs//events", "/static/x", "/v2/runs"]
-    )
+    @pytest.mark.parametrize("path", ["/v1", "/v1/agents/", "//v1/runs", "/v1/runs//events", "/static/x", "/v2/runs"])
     def test_what_is_not_there_is_said_in_json(self, admin: Caller, path: str) -> None:
         """A path that is none is a 404, never a page or a redirection."""
         assert (404, "not_found", None) == admin.refused("GET", path)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import http.client
 import re
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from handlebar.control.database import Database
 from handlebar.control.keys import KeyRing
 from handlebar.errors import ConfigError, PolicyError
 from handlebar.server import create_app
-from tests.support.control import url_of
+from tests.support.control import ROOT, url_of
 from tests.support.servers import servers
 
 
@@ -64,3 +67,18 @@ def test_what_cannot_work_is_said_before_it_serves() -> None:
         create_app("nonsense")
     with pytest.raises(PolicyError):
         create_app("sqlite://", policies=[{"rules": 1}])
+
+
+def test_a_link_to_the_dashboard(tmp_path: Path) -> None:
+    """`--open` prints one, which logs in once; SIGTERM ends the server as Ctrl-C does."""
+    command = [sys.executable, "-m", "handlebar.cli", "serve", "--open", "--port", "0"]
+    command += ["--database", f"sqlite:///{tmp_path / 'plane.db'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        link = next(line.split()[-1] for line in process.stdout if "/dashboard/link/" in line)
+        next(line for line in process.stdout if "listens" in line)
+        with requests.Session() as browser:
+            assert "Waiting for a person" in browser.post(link, timeout=30).text
+            assert 401 == browser.post(link, timeout=30).status_code
+        process.terminate()
+        assert 0 == process.wait(30)

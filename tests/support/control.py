@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -98,7 +99,11 @@ def a_desk(file: Path | None, *policies: Any, slug: str = "desk", **more: Any) -
 
 
 def url_of(file: Path | None) -> str:
-    """Return the endpoint that means *file*."""
+    """Return the endpoint that means *file*; where tests run on PostgreSQL, the database that stands for it."""
+    if file is not None and "HANDLEBAR_TEST_POSTGRES_PORT" in os.environ:
+        from tests.support.postgres import url_for  # needs packages that not every interpreter has
+
+        return url_for(file)
     return "sqlite://" if file is None else f"sqlite:///{file}"
 
 

@@ -374,6 +374,10 @@ class HttpServer:
     Attributes:
         decision: What `evaluate` and `check` answer, as on the wire.
 
+        status: How the agent stands, as on the wire.
+
+        budgets: What is left of the agent's budgets, as on the wire.
+
         requests: What came in, misbehaved to or not, in order of arrival.
 
         connections: How many were accepted.
@@ -381,6 +385,8 @@ class HttpServer:
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.decision: dict[str, Any] = dict(ALLOW)
+        self.status: dict[str, Any] = {"lockdown": {"active": False}, "lockdowns": [], "policies": []}
+        self.budgets: dict[str, Any] = {"expires_seconds": 60, "responses": []}
         self.requests: list[Request] = []
         self.connections = 0
         self._tls = tls
@@ -478,7 +484,9 @@ class HttpServer:
         for pattern, answer in self._routes().items():
             if re.fullmatch(pattern, called):
                 try:
-                    request.json()  # what is no JSON is refused, whatever the call
+                    # What is no JSON is refused, whatever the call.
+                    if request.method != "GET":
+                        request.json()
                     return 200, answer(request)
                 except (ValueError, KeyError, TypeError) as error:
                     return 400, {"error": f"Send a body and headers that fit {called}: {error!r}"}
@@ -494,6 +502,8 @@ class HttpServer:
             "POST /v1/agents": lambda _: {"agentId": "agent-1"},
             "POST /v1/agents/check": lambda _: self.decision,
             "PUT /v1/agents/[^/]+/tools": lambda _: {},
+            "GET /v1/agents/[^/]+/status": lambda _: self.status,
+            "GET /v1/agents/[^/]+/metrics/budget": lambda _: self.budgets,
             "POST /v1/runs/events": self._store,
             "POST /v1/runs/[^/]+/start": lambda _: {"lockdown": {"active": False}},
             "POST /v1/runs/[^/]+/evaluate": lambda _: self.decision,

@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handlebar.core import wire
-from handlebar.core.plane import ApprovalStatus, EncodedEvent, EvaluateRequest, Lockdown, RunEndStatus, StartRequest
+from handlebar.core.plane import (
+    AgentStatus,
+    ApprovalStatus,
+    EncodedEvent,
+    EvaluateRequest,
+    Grants,
+    Lockdown,
+    Presence,
+    RunEndStatus,
+    StartRequest,
+)
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.core.schema.events import AuditEvent
 from handlebar.core.schema.governance import (
@@ -86,6 +96,14 @@ class ScriptedPlane:
     def approval_status(self, approval_id: str, *, budget: float) -> ApprovalStatus:
         self._note("approval", approval_id)
         return self.approval
+
+    def agent_status(self, agent_id: str, presence: Presence | None, *, budget: float) -> AgentStatus:
+        self._note("status", presence)
+        return AgentStatus()
+
+    def budgets(self, agent_id: str, actors: Sequence[str], *, budget: float) -> Grants:
+        self._note("budgets", actors)
+        return Grants(60)
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         with self._lock:

@@ -75,7 +75,11 @@ class Place:
 
     def caller(self, role: Role = "admin", *, tenant: str = "default") -> Caller:
         """Return somebody with a new key."""
-        return Caller(self.app, a_key(self.file, role, tenant=tenant).secret)
+        return Caller(self.app, self.key(role, tenant=tenant).secret)
+
+    def key(self, role: Role = "admin", *, tenant: str = "default") -> NewKey:
+        """Make a key."""
+        return a_key(self.file, role, tenant=tenant)
 
 
 @contextmanager

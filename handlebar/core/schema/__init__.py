@@ -21,6 +21,7 @@ _HOMES = {
     "MetricInfo": "handlebar.core.schema.metrics",
     "ModelInfo": "handlebar.core.schema.agents",
     "Policy": "handlebar.core.schema.rules",
+    "PolicyVersion": "handlebar.core.schema.governance",
     "Rule": "handlebar.core.schema.rules",
     "RuleCondition": "handlebar.core.schema.rules",
     "RuleEval": "handlebar.core.schema.governance",

@@ -18,6 +18,7 @@ from handlebar.core.schema.governance import Decision as Decision
 from handlebar.core.schema.governance import DecisionCause as DecisionCause
 from handlebar.core.schema.governance import HitlPendingCause as HitlPendingCause
 from handlebar.core.schema.governance import LockdownCause as LockdownCause
+from handlebar.core.schema.governance import PolicyVersion as PolicyVersion
 from handlebar.core.schema.governance import RuleEval as RuleEval
 from handlebar.core.schema.governance import RuleViolationCause as RuleViolationCause
 from handlebar.core.schema.governance import RunControl as RunControl
@@ -49,6 +50,7 @@ __all__ = [
     "MetricInfo",
     "ModelInfo",
     "Policy",
+    "PolicyVersion",
     "Rule",
     "RuleCondition",
     "RuleEval",

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from handlebar.core.schema.agents import Actor, ModelInfo
-from handlebar.core.schema.governance import DecisionCause, RuleEval, RunControl, ShadowEffect, Verdict
+from handlebar.core.schema.governance import DecisionCause, PolicyVersion, RuleEval, RunControl, ShadowEffect, Verdict
 from handlebar.core.schema.metrics import MetricInfo
 from handlebar.core.schema.subjects import SubjectRef
 
@@ -201,6 +201,8 @@ class ToolDecisionData:
     hitl: HitlState | None = None
     latency_ms: float | None = None
     shadow: tuple[ShadowEffect, ...] | None = None
+    decided_by: str | None = None
+    policy_versions: tuple[PolicyVersion, ...] | None = None
 
 
 @frozen(kw_only=True)

@@ -84,12 +84,24 @@ class ShadowEffect:
     message: str
 
 
+@frozen
+class PolicyVersion:
+    """Which version of which policy was in force."""
+
+    policy_id: str
+    version: int
+
+
 def _rule_evals(rules: Iterable[RuleEval]) -> tuple[RuleEval, ...]:
     return tuple(rules)
 
 
 def _shadow_effects(effects: Iterable[ShadowEffect]) -> tuple[ShadowEffect, ...]:
     return tuple(effects)
+
+
+def _policy_versions(versions: Iterable[PolicyVersion]) -> tuple[PolicyVersion, ...]:
+    return tuple(versions)
 
 
 @frozen
@@ -115,6 +127,11 @@ class Decision:
         guidance: What the model may do instead, where the rule's author said so (our extension).
 
         shadow: What rules in shadow mode would have done (our extension).
+
+        decided_by: `control_plane`, `embedded` (the same, inside this process) or `local` (this process, by the
+            control plane's policies); None where nobody decided, or nobody said who (our extension).
+
+        policy_versions: The policies for this agent that were in force (our extension).
     """
 
     verdict: Verdict = field(converter=Verdict)
@@ -125,6 +142,8 @@ class Decision:
     final_rule_id: str | None = None
     guidance: str | None = None
     shadow: tuple[ShadowEffect, ...] = field(default=(), converter=_shadow_effects)
+    decided_by: str | None = None
+    policy_versions: tuple[PolicyVersion, ...] = field(default=(), converter=_policy_versions)
 
     @property
     def allowed(self) -> bool:

@@ -1,0 +1,5 @@
+"""What `handlebar doctor` looks at."""
+
+from handlebar.cli.checks.finding import Finding
+
+__all__ = ["Finding"]

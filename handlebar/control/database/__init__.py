@@ -1,0 +1,5 @@
+"""The database of the control plane."""
+
+from handlebar.control.database.database import Database
+
+__all__ = ["Database"]

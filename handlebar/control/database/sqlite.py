@@ -1,0 +1,205 @@
+"""A SQLite database as one process has it open."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.forking import ForkGate
+from handlebar.control.database.trouble import BUSY, reported, unusable
+from handlebar.control.migrating import is_current, migrate, version
+
+_MOST_CONNECTIONS = 64
+
+
+class SqliteDatabase:
+    """
+    Implements `OpenedDatabase` on a file, or in memory.
+
+    One write at a time; the tables are brought up to date by whoever comes first.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._file = url.database or ":memory:"
+        self._in_memory = self._file == ":memory:"
+        self.engine = _engine(url, in_memory=self._in_memory)
+        if self._in_memory:
+            weakref.finalize(self, self.engine.dispose)
+        # SQLite lets one write at a time, and its own way to wait for a turn is to sleep.
+        self._writing = threading.Lock()
+        self._ready = False
+        self.file_number = 0
+        self._identity: tuple[int, int] | None = None
+        self._looking = threading.Lock()
+        self._lookout: sqlite3.Connection | None = None
+        # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
+        self._gate = ForkGate(self.close)
+
+    def get_ready(self, deadline: Deadline) -> None:
+        """Bring the tables up to date, as `OpenedDatabase` says, where it is another file than before."""
+        if self._ready and self._is_another_file():
+            self._ready = False
+            self.close()
+        if not self._ready:
+            self._use_wal(deadline)
+            self._bring_up_to_date(deadline)
+            self._note_file()
+
+    def upgrade(self, deadline: Deadline) -> None:
+        """Bring the tables up to date, as every use does."""
+        self.get_ready(deadline)
+
+    def tables_version(self, deadline: Deadline) -> str | None:
+        """Tell, as `OpenedDatabase` says."""
+        with self._begun(deadline, "BEGIN") as connection:
+            return version(connection)
+
+    @contextmanager
+    def read(self, deadline: Deadline) -> Iterator[Connection]:
+        """Read, as `OpenedDatabase` says."""
+        # In memory there is one connection, which the threads have to share.
+        if self._in_memory:
+            with self.write(deadline) as connection:
+                yield connection
+            return
+        with self._begun(deadline, "BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, deadline: Deadline, agent_id: str | None = None) -> Iterator[Connection]:
+        """Write, as `OpenedDatabase` says; one at a time, whomever it is about."""
+        if not self._writing.acquire(timeout=deadline.remaining()):
+            raise unusable(BUSY)
+        try:
+            with self._begun(deadline, "BEGIN IMMEDIATE") as connection:
+                yield connection
+        finally:
+            self._writing.release()
+
+    def number(self, query: str, deadline: Deadline) -> int:
+        """Ask, as `OpenedDatabase` says; outside any transaction, where that can be had at once."""
+        with reported():
+            number = self._look(query)
+        if number is not None:
+            return number
+        with self.read(deadline) as connection:
+            return int(connection.exec_driver_sql(query).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections; but what is in memory would be gone."""
+        if self._in_memory:
+            return
+        with self._looking:
+            if self._lookout is not None:
+                self._lookout.close()
+                self._lookout = None
+        self.engine.dispose()
+
+    def _look(self, query: str) -> int | None:
+        if self._in_memory:
+            return None
+        try:
+            with self._gate, self._looking:
+                return int(self._opened_lookout().execute(query).fetchone()[0])
+        except sqlite3.OperationalError:
+            return None
+
+    def _opened_lookout(self) -> sqlite3.Connection:
+        if self._lookout is None:
+            self._lookout = sqlite3.connect(self._file, timeout=0, isolation_level=None, check_same_thread=False)
+        return self._lookout
+
+    def _note_file(self) -> None:
+        """Take note which file it is that is open."""
+        self._identity = None if self._in_memory else _identity(self._file)
+        self.file_number += 1
+        self._ready = True
+
+    def _is_another_file(self) -> bool:
+        """Whether the file that is open is not the one that has its name now: it was deleted, or replaced."""
+        return not self._in_memory and _identity(self._file) != self._identity
+
+    def _bring_up_to_date(self, deadline: Deadline) -> None:
+        """Migrate, where that is needed: who only reads must not have to wait for those who write."""
+        if not self._in_memory:
+            with self._begun(deadline, "BEGIN") as connection:
+                if is_current(connection):
+                    return
+        with self.write(deadline) as connection:
+            if not is_current(connection):
+                migrate(connection)
+
+    @contextmanager
+    def _begun(self, deadline: Deadline, begin: str) -> Iterator[Connection]:
+        patience = int(deadline.remaining() * 1000)
+        with reported(), self._gate, self.engine.connect() as connection:
+            waiting = connection.execution_options(handlebar_patience=patience, handlebar_begin=begin)
+            with waiting.begin():
+                yield waiting
+
+    def _use_wal(self, deadline: Deadline) -> None:
+        """Switch the file to write-ahead logging, which it then keeps."""
+        if self._in_memory:
+            return
+        # A connection of its own: one to a file that turns out to be no database must not stay in the pool.
+        with reported(), self._gate, closing(sqlite3.connect(self._file, timeout=0)) as connection:
+            while not _in_wal_mode(connection):
+                if deadline.passed:
+                    raise unusable(BUSY)
+                threading.Event().wait(0.01)
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _engine(url: URL, *, in_memory: bool) -> Engine:
+    """Return an engine, which opens nothing yet."""
+    pool: dict[str, Any] = {"poolclass": StaticPool}
+    if not in_memory:
+        pool = {"poolclass": QueuePool, "pool_size": _MOST_CONNECTIONS, "max_overflow": -1}
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 0}, **pool)
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _connected(connection: Any, record: Any) -> None:
+    # From here on nobody but us begins transactions.
+    connection.isolation_level = None
+
+
+def _in_wal_mode(connection: sqlite3.Connection) -> bool:
+    """Switch to write-ahead logging; another process that does the same just now makes that fail."""
+    try:
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return bool(mode == "wal")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction, waiting for its turn so many milliseconds at most."""
+    options = connection.get_execution_options()
+    # Past SQLAlchemy, which would take several times as long for it.
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout={options['handlebar_patience']}")
+    # In WAL mode this loses nothing when a process is killed, and waits for no disk.
+    driver.execute("PRAGMA synchronous=NORMAL")
+    driver.execute(options["handlebar_begin"])

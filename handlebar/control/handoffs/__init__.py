@@ -1,0 +1,1 @@
+"""The hand-off control plane: packets, and who is told of them."""

@@ -1,0 +1,154 @@
+"""How much agents have done, hour by hour: counted as events are stored, so that nobody has to read them all again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import asdict, frozen
+from sqlalchemy import Connection, func, insert, select, update
+
+from handlebar._plumbing.clock import time_ns
+from handlebar.control.agents import of_tenant
+from handlebar.control.costs import cost_usd
+from handlebar.control.tables import usage_hours
+from handlebar.core.plane import EncodedEvent
+from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
+
+_HOUR_NS = 3600 * 10**9
+_MOST_TOKENS = 10**9
+_COUNTED = frozenset({"run.started", "tool.decision", "llm.result", "error"})
+
+
+@frozen
+class Usage:
+    """
+    What was done.
+
+    Attributes:
+        waiting: Calls that a person was asked about; they are not among the blocked ones.
+
+        cost_usd: Of the models whose price is known, in US dollars.
+
+        events_lost: As clients say that lost them.
+    """
+
+    runs: int = 0
+    allowed: int = 0
+    blocked: int = 0
+    waiting: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    events_lost: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        mine, theirs = asdict(self), asdict(other)
+        return Usage(**{name: mine[name] + theirs[name] for name in mine})
+
+
+@frozen
+class UsageOf:
+    """What was done in an hour, by an agent, or for an actor."""
+
+    whose: str
+    usage: Usage
+
+
+def count(connection: Connection, agent_id: str, batch: Iterable[EncodedEvent]) -> None:
+    """Add the events of a *batch*, which is stored in the same transaction, to what the agent has done this hour."""
+    by_actor: dict[str, Usage] = {}
+    for event in batch:
+        if event.kind in _COUNTED:
+            read = json.loads(event.text)
+            told = read if isinstance(read, dict) else {}
+            actor = _text(told.get("actorExternalId"))
+            by_actor[actor] = by_actor.get(actor, Usage()) + _usage(event.kind, _part(told, "data"))
+    hour = time_ns() // _HOUR_NS
+    for actor, usage in by_actor.items():
+        _add(connection, agent_id, actor, hour, usage)
+
+
+def by_hour(connection: Connection, tenant: str, *, since_hour: int) -> list[UsageOf]:
+    """Return what the tenant's agents did in each hour since 1970 from *since_hour* on, oldest first."""
+    return _summed(connection, tenant, usage_hours.c.hour, since_hour)
+
+
+def by_agent(connection: Connection, tenant: str, *, since_hour: int) -> list[UsageOf]:
+    """Return what each of the tenant's agents did, by its id."""
+    return _summed(connection, tenant, usage_hours.c.agent_id, since_hour)
+
+
+def by_actor(connection: Connection, tenant: str, *, since_hour: int, limit: int = 10) -> list[UsageOf]:
+    """Return what was done for the busiest actors; an empty one stands for none."""
+    every = _summed(connection, tenant, usage_hours.c.actor_id, since_hour)
+    return sorted(every, key=lambda each: -(each.usage.allowed + each.usage.blocked))[:limit]
+
+
+def this_hour() -> int:
+    """Return the hour that it is, counted from 1970."""
+    return time_ns() // _HOUR_NS
+
+
+def _usage(kind: str, data: Mapping[str, Any]) -> Usage:
+    if kind == "run.started":
+        return Usage(runs=1)
+    if kind == "tool.decision":
+        return _decided(data)
+    if kind == "error":
+        return Usage(events_lost=_lost(data))
+    tokens, model = _part(data, "tokens"), _part(data, "model")
+    read, written = _count_in(tokens, "in"), _count_in(tokens, "out")
+    counts = {Kind.LLM_TOKENS_IN.value: read, Kind.LLM_TOKENS_OUT.value: written}
+    cost = cost_usd(model, counts) if _text(model.get("name")) else None
+    return Usage(tokens_in=read, tokens_out=written, cost_usd=cost or 0.0)
+
+
+def _decided(data: Mapping[str, Any]) -> Usage:
+    if data.get("verdict") == "ALLOW":
+        return Usage(allowed=1)
+    return Usage(waiting=1) if _part(data, "cause").get("kind") == "HITL_PENDING" else Usage(blocked=1)
+
+
+def _lost(data: Mapping[str, Any]) -> int:
+    """Return how many events a client says that it lost; its sinks tell so, by reason."""
+    if data.get("scope") != "transport":
+        return 0
+    numbers = [str(value) for value in _part(data, "details").values()]
+    return sum(int(number) for number in numbers if number.isdecimal() and len(number) < 10)
+
+
+def _part(told: Any, name: str) -> Mapping[str, Any]:
+    """Return a part of an event; agents may have written anything in its place."""
+    part = told.get(name) if isinstance(told, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count_in(tokens: Mapping[str, Any], name: str) -> int:
+    value = tokens.get(name)
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0
+
+
+def _add(connection: Connection, agent_id: str, actor: str, hour: int, usage: Usage) -> None:
+    row = {"agent_id": agent_id, "actor_id": actor, "hour": hour}
+    this = [usage_hours.c[name] == value for name, value in row.items()]
+    more = {name: usage_hours.c[name] + value for name, value in asdict(usage).items()}
+    # Nobody comes between: whoever writes events of an agent holds the lock that this takes.
+    if not connection.execute(update(usage_hours).where(*this).values(more)).rowcount:
+        connection.execute(insert(usage_hours).values(**row, **asdict(usage)))
+
+
+def _summed(connection: Connection, tenant: str, key: Any, since_hour: int) -> list[UsageOf]:
+    names = list(asdict(Usage()))
+    sums = [func.sum(usage_hours.c[name]).label(name) for name in names]
+    mine = usage_hours.c.agent_id.in_(of_tenant(tenant))
+    query = select(key.label("whose"), *sums).where(mine, usage_hours.c.hour >= since_hour).group_by(key).order_by(key)
+    return [
+        UsageOf(str(row.whose), Usage(**{name: getattr(row, name) for name in names}))
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,1 @@
+from handlebar.server.dashboard.mounting import create_dashboard as create_dashboard

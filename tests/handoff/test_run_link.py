@@ -1,0 +1,85 @@
+"""Hand-offs inside a governed run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from handlebar.errors import ConfigError
+from handlebar.handoff import ChainBuilder, HandoffPacket, HandoffRailClient, PacketResponse, ServerError
+from handlebar.handoff.run_link import stamped
+from tests.handoff.packets import PACKET_ID, packet, says, stored
+from tests.support.clients import client_on
+from tests.support.http_server import HttpServer
+from tests.support.planes import ScriptedPlane
+
+
+def notes(plane: ScriptedPlane) -> list[Any]:
+    """Return what the audit trail says of hand-offs."""
+    data = [event.data for event in plane.events if event.kind == "message.raw.created"]
+    return [json.loads(each.content) for each in data if each.tags == ("handoff",)]
+
+
+def test_a_packet_names_its_run(server: HttpServer, client: HandoffRailClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what the caller has put there; and the run's audit trail names the packet."""
+    plane = ScriptedPlane()
+    governed = client_on(plane, monkeypatch)
+    server.behave(says(stored(), 201))
+    made = (
+        HandoffPacket.builder().from_agent("a", "A").to_agent("b", "B").with_summary("s").with_custom({"x": 1}).build()
+    )
+    chain = ChainBuilder().from_("a", "A").to("b", "B").with_summary("s").build()
+    with governed.run(run_id="r-1", session_id="s-1"):
+        client.create_packet(made)
+        client.chain_handoff(PACKET_ID, chain)
+    governed.shutdown_sync()
+    link = {"run_id": "r-1", "session_id": "s-1", "agent": "desk"}
+    first, second = [request.json()["context"]["custom"] for request in server.requests]
+    assert ({"x": 1, "handlebar": link}, {"handlebar": link}) == (first, second)
+    assert {"x": 1} == made.context.custom
+    assert [{"handoff": {"packetId": PACKET_ID, "targetAgent": "b-1"}}] * 2 == notes(plane)
+
+
+def test_a_hand_off_that_failed_is_not_recorded(
+    server: HttpServer, client: HandoffRailClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was handed over."""
+    plane = ScriptedPlane()
+    governed = client_on(plane, monkeypatch)
+    server.behave(says({"detail": "no"}, 500))
+    with governed.run(), pytest.raises(ServerError):
+        client.create_packet(packet())
+    governed.shutdown_sync()
+    assert [] == notes(plane)
+
+
+def test_without_a_run(server: HttpServer, client: HandoffRailClient) -> None:
+    """A packet is sent as it is."""
+    server.behave(says(stored(), 201))
+    client.create_packet(packet())
+    assert {} == server.requests[0].json()["context"]["custom"]
+
+
+@pytest.mark.parametrize(("session", "expected"), [("s-1", "s-1"), (None, "r-1")])
+def test_a_run_goes_on_with_a_packet(monkeypatch: pytest.MonkeyPatch, session: str | None, expected: str) -> None:
+    """It belongs to the session of the run that made the packet, or to that run where it had none."""
+    governed = client_on(ScriptedPlane(), monkeypatch)
+    with governed.run(run_id="r-1", session_id=session):
+        made = PacketResponse.from_dict({**stored(), **stamped(packet()).to_dict()})
+    with governed.run(resume=made) as run:
+        assert expected == run.session_id
+    with governed.run(resume=made, session_id="other") as run:
+        assert "other" == run.session_id
+
+
+@pytest.mark.parametrize("link", [None, "r-1", {}, {"session_id": 5, "run_id": " "}, ["r-1"]])
+def test_a_packet_of_nobodys_run(monkeypatch: pytest.MonkeyPatch, link: Any) -> None:
+    """Links to nothing, whatever somebody has put there."""
+    governed = client_on(ScriptedPlane(), monkeypatch)
+    made = PacketResponse.from_dict(stored(context={"summary": "s", "custom": {"handlebar": link}}))
+    with governed.run(resume=made) as run:
+        assert run.session_id is None
+    with pytest.raises(ConfigError, match="packet"):
+        governed.run(resume=link or "x")

@@ -1,0 +1,1 @@
+"""A Django project, for clients in this process and for servers."""
