@@ -35,7 +35,7 @@ def _fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_python_of_the_readme_prints_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks run in order, as one program, and print what stands beside each print."""
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     blocks = _blocks("python")
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
