@@ -24,7 +24,7 @@ _PATH = "/v1/runs/run-1/evaluate"
 def report(peer_python: Path | None) -> str:
     """Measure, and return the table."""
     with fixed_server() as port, peer_arms(peer_python, port) as peers:
-        config = HandlebarClientConfig("bench", api_key="key", api_endpoint=f"http://127.0.0.1:{port}")
+        config = HandlebarClientConfig("bench", api_key="key", api_endpoint=f"http://127.0.0.1:{port}", poll_seconds=0)
         client = Handlebar.init_sync(config)
         run = client.start_run_sync(RunConfig("run-1"))
         ours = {"handlebar, before_tool_sync": arm(lambda: run.before_tool_sync("issue_refund", ARGS))}
