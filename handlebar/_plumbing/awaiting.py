@@ -8,15 +8,21 @@ asyncio takes 30 ms to import, so it is imported where something is really await
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, TypeGuard, TypeVar
 
+from handlebar._plumbing import logs
 from handlebar._plumbing.daemon_threads import DaemonThreads
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 Owner = TypeVar("Owner")
+
+STALL_SECONDS = 0.05
+"""Longer than this, an event loop's other tasks notice that they wait."""
 
 HOOK_THREADS = DaemonThreads("hook")
 """Where functions of the user's run that must not run in the caller's thread."""
@@ -69,6 +75,35 @@ def finish(value: Awaitable[T], timeout_seconds: float | None = None) -> T:
         raise TimeoutError(*error.args) from error
     except asyncio.CancelledError as error:  # a BaseException, which would end the agent
         raise RuntimeError("What was awaited has been cancelled") from error
+
+
+def warn_of_stall(what: str, began: float) -> None:
+    """
+    Warn, once a minute, where blocking work has held up an event loop that runs in this thread.
+
+    Args:
+        what: The awaitable methods that would not have done so.
+
+        began: When the work began, as `perf_counter` counts.
+    """
+    seconds = perf_counter() - began
+    if seconds < STALL_SECONDS or not _loop_runs_here():
+        return
+    logs.warn_once_a_minute(
+        "stall",
+        "A blocking call held the event loop up for %.1f s: in a coroutine, await %s (without _sync), enter runs by "
+        "`async with`, and make tools coroutine functions or call them by asyncio.to_thread",
+        seconds,
+        what,
+    )
+
+
+def _loop_runs_here() -> bool:
+    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, no loop runs
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
 
 
 async def to_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from handlebar._plumbing import exiting, logs
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.counting import Tally
+from handlebar._plumbing.time_limits import told
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -298,7 +299,7 @@ class Batcher(Generic[T]):
         try:
             self._courier.deliver(items, self)
         except Exception as error:  # the thread must outlive a fault of ours
-            logs.warn_once_a_minute(f"{self._name}:bug", "Delivering failed: %r", error)
+            logs.warn_once_a_minute(f"{self._name}:bug", "Delivering failed: %s", told(error))
         finally:
             # What a failed courier has not counted would be waited for until the end of time.
             if (lost := len(items) - (self._settled - before)) > 0:

@@ -60,13 +60,21 @@ def warn_once_a_minute(reason: str, message: str, *values: object) -> None:
 
         values: What goes into its `%` places.
     """
+    more = None if exiting.is_over() else _gates.get().setdefault(reason, _Gate()).try_pass()
+    if more is not None:
+        warn(message + "%s", *values, more)
+
+
+def warn(message: str, *values: object) -> None:
+    """
+    Log *message* as a warning; never raises an Exception.
+
+    For what comes no more often than a person does something; anything else is for `warn_once_a_minute`.
+    """
     # A daemon thread that writes to stderr while the interpreter goes away can crash it.
     if exiting.is_over():
         return
-    more = _gates.get().setdefault(reason, _Gate()).try_pass()
-    if more is None:
-        return
     try:
-        logger.warning(message + "%s", *values, more)
+        logger.warning(message, *values)
     except Exception:  # a handler of the application's is broken: that must not break the agent as well
         pass

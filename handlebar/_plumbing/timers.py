@@ -11,6 +11,7 @@ from handlebar._plumbing import logs
 from handlebar._plumbing.clock import monotonic
 from handlebar._plumbing.daemon_threads import DaemonThreads
 from handlebar._plumbing.forking import PerProcess
+from handlebar._plumbing.time_limits import told
 
 IDLE_SECONDS = 2.0
 """The thread ends when nothing has been scheduled for so long."""
@@ -49,7 +50,7 @@ class Timer:
             if fn is not None:
                 fn()
         except Exception as error:  # nobody waits for it
-            logs.warn_once_a_minute("timers", "A scheduled call failed: %r", error)
+            logs.warn_once_a_minute("timers", "A scheduled call failed: %s", told(error))
 
     def _taken(self) -> Callable[[], object] | None:
         """Take the call out, for one taker only (`list.pop` is atomic)."""

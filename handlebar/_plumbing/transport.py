@@ -158,7 +158,10 @@ def _unreachable(error: Exception, deadline: Deadline) -> UnreachableError:
     if isinstance(cause, (TimeoutError, urllib3.exceptions.TimeoutError)) or deadline.passed:
         return UnreachableError("The server did not answer in time", reason="timeout")
     reason = "tls" if type(cause).__module__ == "ssl" else "network"
-    return UnreachableError(f"No answer came from the server ({type(cause).__name__})", reason=reason)
+    return UnreachableError(
+        f"No answer came from the server ({type(cause).__name__}); check the endpoint, and whether the server runs",
+        reason=reason,
+    )
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "agents": "See which agents there are, and how they stand.",
     "runs": "Look at what agents did.",
     "approvals": "Answer the questions that agents ask people.",
+    "inbox": "See and answer whatever waits for a person: questions and hand-offs.",
     "lockdown": "Forbid an agent everything, at once.",
     "policy": "Check policies, try them out, compare them, and put them in force.",
     "audit": "Check, export and shorten the audit trail.",
@@ -49,6 +50,10 @@ class Application(click.Group):
         """Run the command that is meant."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            # What was typed may be a copy of what an agent has said.
+            error.message = "\n".join(map(safe, error.message.split("\n")))  # type: ignore[misc]  # for checkers it is final
+            raise
         except HandlebarError as error:
             raise _ending(error)(_words(error)) from error
         except ModuleNotFoundError as error:

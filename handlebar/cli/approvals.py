@@ -56,7 +56,7 @@ def _answering(answer: Answer) -> Command:
     @json_option
     @at_place()
     def answering(place: Place, approval_id: str, by: str | None, note: str | None, as_json: bool) -> None:
-        name = _login_name() if by is None else by
+        name = login_name() if by is None else by
         _show(place, place.administration.respond(approval_id, answer, responded_by=name, note=note), as_json=as_json)
 
     return answering
@@ -66,7 +66,8 @@ command.command("approve", help="Answer yes to the question ID.")(_answering("ap
 command.command("deny", help="Answer no to the question ID.")(_answering("denied"))
 
 
-def _login_name() -> str:
+def login_name() -> str:
+    """Return who is logged in."""
     try:
         return getpass.getuser()
     # Before Python 3.13, it depends on the platform what is raised where there is no name.

@@ -64,8 +64,8 @@ def export(place: Place, form: Literal["jsonl", "csv"], run_id: str | None, outp
     """
     Write all events, or those of one run, in the order in which they were recorded.
 
-    JSONL has one event a line, as it was recorded. In CSV, a cell that a spreadsheet would take for a formula
-    begins with an apostrophe.
+    JSONL has one event a line, as it was recorded; a terminal gets to see control characters as escapes. In CSV, a
+    cell that a spreadsheet would take for a formula begins with an apostrophe.
     """
     with closing(place.administration.stored_events(run_id)) as events:
         # Before the file is opened: a database that cannot be read must not empty it.
@@ -75,6 +75,8 @@ def export(place: Place, form: Literal["jsonl", "csv"], run_id: str | None, outp
         every = events if first is None else chain([first], events)
         lines = _jsonl(every) if form == "jsonl" else _csv(every, place.administration.agent_slugs())
         with _opened(output) as file:
+            if output is None and sys.stdout.isatty():
+                lines = (safe(line.rstrip("\r\n")) + "\n" for line in lines)
             for line in followed(lines, title="Exporting", total=place.administration.number_of_events(run_id)):
                 file.write(line.encode())
 

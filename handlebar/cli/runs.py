@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
 import click
 
 from handlebar.cli.documents import plain, show_document
+from handlebar.cli.events import entry
 from handlebar.cli.places import Place, at_place, json_option
+from handlebar.cli.stories import show_story
 from handlebar.cli.texts import show_fields, show_table, shown
 from handlebar.cli.times import past_moment
 from handlebar.control.audit import StoredEvent
 from handlebar.control.browsing import RUN_STATUSES, EventFilter, RunFilter
 from handlebar.control.runs import RunView
+from handlebar.control.stories import Story
 from handlebar.errors import RefusedError
 
 _NAP = 0.5
 """So many seconds pass before it is looked again whether there is anything new."""
-
-_MESSAGES = (("message",), ("error", "message"), ("content",), ("summary",))
-"""Where the kinds of events have what they tell people."""
-
-_VERDICTS = (("verdict",), ("outcome",), ("status",), ("role",))
-"""Where the kinds of events have the one word that sums them up."""
 
 
 @click.group("runs")
@@ -57,20 +55,25 @@ def list_runs(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
 @json_option
 @at_place()
 def show_run(place: Place, run_id: str, as_json: bool) -> None:
-    """Show the run RUN_ID: who ran it, and its audit events in order."""
-    found = place.administration.runs_of_id(run_id)
-    events = list(place.administration.stored_events(run_id))
-    if not found and not events:
+    """
+    Show the run RUN_ID: who ran it, and its audit events in order.
+
+    With hand-offs, the runs before and after them are shown too, as one story.
+    """
+    story = place.administration.story_of(run_id)
+    if not story.runs and not story.events:
         raise RefusedError(f"There is no run with the id {run_id!r}", status=404)
     slugs = place.administration.agent_slugs()
     if as_json:
-        runs = [plain(run, agent=slugs[run.agent_id]) for run in found]
-        show_document({"runs": runs, "events": [event.read() for event in events]})
+        _show_document(story, slugs)
         return
-    for run in found:
+    for run in story.runs:
         show_fields(_fields(run, slugs[run.agent_id]))
         click.echo()
-    rows = [_entry(event) for event in events]
+    if story.packets:
+        show_story(story, slugs)
+        return
+    rows = [entry(event) for event in story.events]
     show_table(("time", "kind", "tool", "verdict", "message"), rows, empty="The run has no events.")
 
 
@@ -100,12 +103,19 @@ def tail(place: Place, from_start: bool, no_follow: bool, as_json: bool, **wante
             Event().wait(_NAP)
 
 
+def _show_document(story: Story, slugs: Mapping[str, str]) -> None:
+    runs = [plain(run, agent=slugs[run.agent_id]) for run in story.runs]
+    events = [event.read() for event in story.events]
+    asked = [plain(each, agent=slugs[each.agent_id]) for each in story.approvals]
+    show_document({"runs": runs, "events": events, "handoffs": story.packets, "approvals": asked})
+
+
 def _show_live(event: StoredEvent, agent: str, *, as_json: bool) -> None:
     if as_json:
         # In ASCII, which no terminal takes for a command.
         click.echo(json.dumps(event.read()))
         return
-    cells = (shown(each) for each in (*_entry(event)[:1], agent, event.run_id, *_entry(event)[1:]))
+    cells = (shown(each) for each in (*entry(event)[:1], agent, event.run_id, *entry(event)[1:]))
     click.echo("  ".join(cells))
 
 
@@ -119,21 +129,3 @@ def _fields(run: RunView, agent: str) -> dict[str, object]:
         "Started": run.started_at,
         "Ended": run.ended_at,
     }
-
-
-def _entry(event: StoredEvent) -> tuple[object, ...]:
-    body = event.read()
-    tool = _within(body, "data", "tool", "name")
-    return event.ts, event.kind, tool, _first(body, _VERDICTS), _first(body, _MESSAGES)
-
-
-def _first(body: Any, places: tuple[tuple[str, ...], ...]) -> Any:
-    """Return what stands at the first of *places* that holds something."""
-    return next((found for place in places if (found := _within(body, "data", *place)) is not None), None)
-
-
-def _within(value: Any, *path: str) -> Any:
-    """Return what stands at *path*; events that others have sent may be of any form."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

@@ -14,7 +14,7 @@ from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
 from handlebar.control.agents import of_tenant
 from handlebar.control.handoffs import approval_events
-from handlebar.control.moments import moment
+from handlebar.control.moments import microseconds, moment
 from handlebar.control.tables import approval_answers, approvals
 from handlebar.core.plane import ApprovalStatus, EvaluateRequest
 from handlebar.core.schema.rules import ApprovalTerms
@@ -171,6 +171,19 @@ def listed(connection: Connection, tenant: str, status: ApprovalStatus | None, l
         query = query.where(approvals.c.status == ("pending" if status == "expired" else status))
     rows = (row for row in connection.execute(query) if status in (None, status_of(row)))
     return [_record(connection, row) for row, _ in zip(rows, range(limit), strict=False)]
+
+
+def before(connection: Connection, tenant: str, question: ApprovalRecord, limit: int) -> list[ApprovalRecord]:
+    """Return what was asked of the same tool of the same agent before *question*, newest first."""
+    at = microseconds(question.created_at)
+    query = select(approvals).where(
+        approvals.c.agent_id == question.agent_id,
+        approvals.c.agent_id.in_(of_tenant(tenant)),
+        approvals.c.tool_name == question.tool_name,
+        approvals.c.created_at < at,
+    )
+    rows = connection.execute(query.order_by(approvals.c.created_at.desc()).limit(limit))
+    return [_record(connection, row) for row in rows]
 
 
 def status_of(row: Row[Any]) -> Any:

@@ -11,7 +11,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Row, func, insert, select, union
 
 from handlebar._plumbing.clock import time_ns
-from handlebar.control import usage
+from handlebar.control import run_marks, usage
 from handlebar.control.agents import of_tenant
 from handlebar.control.dialects import insert_or
 from handlebar.control.tables import batches, chains, events, runs
@@ -107,6 +107,7 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
     if rows:
         connection.execute(insert(events), rows)
     usage.count(connection, agent_id, batch)
+    run_marks.note(connection, agent_id, batch)
     for run_id, (length, head) in heads.items():
         _set_head(connection, agent_id, run_id, length, head)
     return True

@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, get_args
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from handlebar.control.agents import of_tenant
 from handlebar.control.audit import StoredEvent, stored_event
 from handlebar.control.moments import microseconds
+from handlebar.control.run_marks import mark
 from handlebar.control.runs import RunView, view
-from handlebar.control.tables import agents, events, runs
+from handlebar.control.tables import agents, events, run_marks, runs
 from handlebar.core.plane import RunEndStatus
 from handlebar.core.wire import timestamp
 from handlebar.errors import ConfigError
@@ -55,6 +56,14 @@ class RunFilter:
 
         status: `active`, `success`, `error`, `interrupted` or `timeout`.
 
+        verdict: `ALLOW` or `BLOCK`: some call was decided so.
+
+        rule: Some call was decided by that rule, by its id.
+
+        tag: Some call was of a tool with that tag.
+
+        shadow: That rule in shadow would have done something, by its id.
+
         since: Started then or later.
 
         until: Started before.
@@ -64,8 +73,18 @@ class RunFilter:
     actor: str | None = None
     session: str | None = None
     status: str | None = None
+    verdict: str | None = None
+    rule: str | None = None
+    tag: str | None = None
+    shadow: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def marks(self) -> list[str]:
+        """What the runs have to be marked with, the rarest first."""
+        named = {"shadow": self.shadow, "rule": self.rule, "tag": self.tag, "verdict": self.verdict}
+        return [mark(kind, value) for kind, value in named.items() if value is not None]
 
 
 @frozen(kw_only=True)
@@ -136,22 +155,19 @@ def page_of_runs(
     Raises:
         ConfigError: *after* is no such thing.
     """
-    query = select(runs).where(_whose(runs.c.agent_id, tenant, wanted.agent), *_of_run(wanted))
+    query, (started_at, agent, run) = _runs(tenant, wanted)
     if after is not None:
         started, agent_id, run_id = _position(after, (int, str, str))
         # The same order, spelled out: so that the index is entered where the page begins.
         query = query.where(
-            runs.c.started_at <= started,
-            or_(
-                runs.c.started_at < started,
-                and_(runs.c.agent_id == agent_id, runs.c.id < run_id),
-                runs.c.agent_id < agent_id,
-            ),
+            started_at <= started,
+            or_(started_at < started, and_(agent == agent_id, run < run_id), agent < agent_id),
         )
-    query = query.order_by(runs.c.started_at.desc(), runs.c.agent_id.desc(), runs.c.id.desc()).limit(limit + 1)
+    newest_first = (started_at.desc(), agent.desc(), run.desc())
+    query = query.add_columns(started_at.label("place")).order_by(*newest_first).limit(limit + 1)
     rows = list(connection.execute(query))
     last = rows[limit - 1] if len(rows) > limit else None
-    following = None if last is None else _cursor(last.started_at, last.agent_id, last.id)
+    following = None if last is None else _cursor(last.place, last.agent_id, last.id)
     return Page(tuple(map(view, rows[:limit])), following)
 
 
@@ -193,7 +209,28 @@ def last_event(connection: Connection, tenant: str) -> str:
     return _cursor(connection.execute(query.order_by(events.c.seq.desc()).limit(1)).scalar() or 0)
 
 
-def _of_run(wanted: RunFilter) -> list[ColumnElement[bool]]:
+def _runs(tenant: str, wanted: RunFilter) -> tuple[Select[Any], tuple[Any, Any, Any]]:
+    """Return what selects the runs, and where their order stands: where there are marks, beside the rarest of them."""
+    marks = wanted.marks
+    if not marks:
+        whose = _whose(runs.c.agent_id, tenant, wanted.agent)
+        place = (runs.c.started_at, runs.c.agent_id, runs.c.id)
+        return select(runs).where(whose, *_of_run(wanted, runs.c.started_at)), place
+    first = run_marks.alias()
+    # The index of marks has the agents in it: through an index of agents, all runs of one would be sorted first.
+    whose = _whose(first.c.agent_id.concat(""), tenant, wanted.agent)
+    query = select(runs).join(first, and_(runs.c.agent_id == first.c.agent_id, runs.c.id == first.c.run_id))
+    query = query.where(first.c.mark == marks[0], whose, *map(_is_marked, marks[1:]))
+    query = query.where(*_of_run(wanted, first.c.started_at))
+    return query, (first.c.started_at, first.c.agent_id, first.c.run_id)
+
+
+def _is_marked(name: str) -> ColumnElement[bool]:
+    one = run_marks.alias().c
+    return select(one.mark).where(one.agent_id == runs.c.agent_id, one.run_id == runs.c.id, one.mark == name).exists()
+
+
+def _of_run(wanted: RunFilter, started_at: ColumnElement[int]) -> list[ColumnElement[bool]]:
     columns = {"actor_id": wanted.actor, "session_id": wanted.session}
     tests: list[ColumnElement[bool]] = [runs.c[name] == value for name, value in columns.items() if value is not None]
     if wanted.status == "active":
@@ -201,9 +238,9 @@ def _of_run(wanted: RunFilter) -> list[ColumnElement[bool]]:
     elif wanted.status is not None:
         tests.append(runs.c.status == wanted.status)
     if wanted.since is not None:
-        tests.append(runs.c.started_at >= microseconds(wanted.since))
+        tests.append(started_at >= microseconds(wanted.since))
     if wanted.until is not None:
-        tests.append(runs.c.started_at < microseconds(wanted.until))
+        tests.append(started_at < microseconds(wanted.until))
     return tests
 
 

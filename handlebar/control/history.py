@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -131,8 +132,7 @@ _KINDS = select(call_kinds.c.id, call_kinds.c.tool_name, call_kinds.c.tool_tags)
 )
 _KIND = select(call_kinds.c.id).where(
     call_kinds.c.agent_id == bindparam("agent_id"),
-    call_kinds.c.tool_name == bindparam("tool_name"),
-    call_kinds.c.tool_tags == bindparam("tool_tags"),
+    call_kinds.c.digest == bindparam("digest"),
 )
 _PAST = (
     select(call_kinds.c.tool_name, call_kinds.c.tool_tags)
@@ -188,6 +188,10 @@ def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -
 
 def _kind_id(connection: Connection, agent_id: str, tool_name: str, tool_tags: Iterable[str]) -> int:
     tags = safe_json.encode(sorted(set(tool_tags)))
-    kind = {"agent_id": agent_id, "tool_name": tool_name, "tool_tags": tags}
+    digest = sha256(safe_json.encode([tool_name, tags]).encode()).hexdigest()
+    kind = {"agent_id": agent_id, "digest": digest}
     number: int | None = connection.execute(_KIND, kind).scalar()
-    return connection.execute(_INSERT_KIND, kind).scalar_one() if number is None else number
+    if number is None:
+        named = {**kind, "tool_name": tool_name, "tool_tags": tags}
+        number = connection.execute(_INSERT_KIND, named).scalar_one()
+    return number

@@ -94,7 +94,7 @@ class LocalControlPlane(HttpControlPlane):
         if forced is not None:
             return evolve(forced, decided_by=LOCAL)
         rules = snapshot.rules
-        question = Question(request, rules.agent, rules.engine, HostAnswers(self._host))
+        question = Question(request, rules, HostAnswers(self._host))
         if question.needs_database:
             return None
         outcome = question.outcome_without_past()

@@ -14,12 +14,14 @@ from handlebar.control.facts import NoPast, StoredFacts
 from handlebar.control.history import Caller
 from handlebar.control.host import HostAnswers
 from handlebar.control.moments import moment
+from handlebar.control.rulebook import AgentRules
 from handlebar.core.plane import EvaluateRequest
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.governance import Decision
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
-from handlebar.policy.engine import Engine, Outcome
-from handlebar.policy.facts import Call
+from handlebar.policy.engine import Outcome
+from handlebar.policy.explaining import explain
+from handlebar.policy.facts import Call, Facts
 
 _COST = Kind.LLM_COST_USD.value
 _TOKENS = frozenset({Kind.LLM_TOKENS_IN.value, Kind.LLM_TOKENS_OUT.value, _COST})
@@ -29,11 +31,12 @@ _OF_ARGUMENTS = frozenset({Kind.BYTES_IN.value, Kind.RECORDS_IN.value})
 class Question:
     """One request on its way to a decision."""
 
-    def __init__(self, request: EvaluateRequest, agent: AgentDescriptor, engine: Engine, host: HostAnswers) -> None:
+    def __init__(self, request: EvaluateRequest, rules: AgentRules, host: HostAnswers) -> None:
         self.request = request
         self._host = host
-        self._call = _call(request, agent)
-        self._engine = engine
+        self._call = _call(request, rules.agent)
+        self._rules = rules
+        self._engine = engine = rules.engine
         self._is_unpriced = (
             _COST in engine.metric_keys
             and _COST not in request.metrics
@@ -54,19 +57,25 @@ class Question:
 
     def outcome_without_past(self) -> Outcome:
         """Return what the rules say, where none looks back."""
-        return self._engine.evaluate(self._call, NoPast(self._host))
+        return self._said(NoPast(self._host))
 
     def outcome(self, connection: Connection) -> Outcome:
         """Return what the rules say, with the past as it is in *connection*'s transaction."""
         self._price(connection)
         facts = StoredFacts(connection, self._caller, self._host, self._call.metrics)
-        return self._engine.evaluate(self._call, facts)
+        return self._said(facts)
 
     def remember(self, connection: Connection, decision: Decision) -> None:
         """Let the call count, and what was measured of it, as far as rules will ask for it."""
         if decision.allowed and self._is_remembered:
             history.remember_call(connection, self._caller, self.request.tool_name, self.request.tool_tags)
         history.remember_metrics(connection, self._caller, self._metrics(allowed=decision.allowed))
+
+    def _said(self, facts: Facts) -> Outcome:
+        if not self.request.explain:
+            return self._engine.evaluate(self._call, facts)
+        found = explain(self._rules.policies, self._call, facts, engine=self._engine)
+        return evolve(found.outcome, trace=found.rules)
 
     def _price(self, connection: Connection) -> None:
         """Add what the model has cost, where a rule asks for that and it can be told."""

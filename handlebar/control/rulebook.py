@@ -11,10 +11,11 @@ from handlebar._plumbing.forking import PerProcess
 from handlebar.control import agents, lockdowns, policy_store
 from handlebar.control.database import Database
 from handlebar.control.lockdowns import LockdownRecord
-from handlebar.control.policies import PolicySource
+from handlebar.control.policies import PolicySources
 from handlebar.control.policy_store import PolicyRecord
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.governance import PolicyVersion
+from handlebar.core.schema.rules import Policy
 from handlebar.policy.engine import Engine, compile_policies
 from handlebar.policy.selecting import selects_agent
 
@@ -32,13 +33,16 @@ class AgentRules:
     What is in force for one agent.
 
     Attributes:
-        records: The enabled policies that select it.
+        policies: The enabled policies that select it.
+
+        records: The same, as the database keeps them.
 
         versions: The same, as decisions name them.
     """
 
     agent: AgentDescriptor
     engine: Engine
+    policies: tuple[Policy, ...]
     records: tuple[PolicyRecord, ...]
     versions: tuple[PolicyVersion, ...]
 
@@ -63,7 +67,7 @@ class _Process:
     """What one process knows."""
 
     def __init__(self) -> None:
-        self.loaded_into: int | None = None
+        self.loaded: tuple[int, int] | None = None
         self.in_force: InForce | None = None
         self.agents: dict[str, AgentDescriptor] = {}
 
@@ -78,7 +82,7 @@ class Rulebook:
         sources: The policies of the client's config, which are put in force by each process that decides.
     """
 
-    def __init__(self, database: Database, tenant: str, sources: Sequence[PolicySource]) -> None:
+    def __init__(self, database: Database, tenant: str, sources: PolicySources) -> None:
         self._database = database
         self._tenant = tenant
         self._sources = sources
@@ -89,17 +93,18 @@ class Rulebook:
         self._process.get().agents[agent_id] = agent
 
     def load_sources(self, deadline: Deadline) -> None:
-        """Put the config's policies in force, where this process has not done so yet."""
-        process, number = self._process.get(), self._database.file_number(deadline)
-        if process.loaded_into == number:
+        """Put the config's policies in force, where this process has not done so yet, or they have changed."""
+        process, reading = self._process.get(), self._sources.latest()
+        now = (self._database.file_number(deadline), reading.number)
+        if process.loaded == now:
             return
-        if self._sources or process.agents:
+        if reading.sources or process.agents:
             with self._database.write(deadline) as connection:
-                policy_store.store_sources(connection, self._tenant, self._sources)
+                policy_store.store_sources(connection, self._tenant, reading.sources)
                 # A new file in the old one's place knows none of them; whoever has their ids keeps them.
                 for agent_id, agent in process.agents.items():
                     agents.restore(connection, self._tenant, agent_id, agent)
-        process.loaded_into = number
+        process.loaded = now
 
     def current(self, deadline: Deadline) -> InForce:
         """Return what is in force, read again where somebody has changed it."""
@@ -135,13 +140,23 @@ class Rulebook:
 def agent_rules(agent: AgentDescriptor, records: Sequence[PolicyRecord]) -> AgentRules:
     """Compile what *records* hold for *agent*."""
     meant = tuple(each for each in records if _is_for(agent, each))
-    policies = [each.policy for each in meant if each.policy is not None]
+    policies = tuple(each.policy for each in meant if each.policy is not None)
     return AgentRules(
         agent=agent,
-        engine=compile_policies(policies, agent_slug=agent.slug, agent_tags=agent.tags or ()),
+        engine=_compiled(agent, policies),
+        policies=policies,
         records=meant,
         versions=tuple(PolicyVersion(each.policy_id, each.version) for each in meant),
     )
+
+
+def rules_on_trial(agent: AgentDescriptor, policies: Sequence[Policy]) -> AgentRules:
+    """Compile *policies* for *agent*, which are in force nowhere."""
+    return AgentRules(agent=agent, engine=_compiled(agent, policies), policies=tuple(policies), records=(), versions=())
+
+
+def _compiled(agent: AgentDescriptor, policies: Sequence[Policy]) -> Engine:
+    return compile_policies(policies, agent_slug=agent.slug, agent_tags=agent.tags or ())
 
 
 def _is_for(agent: AgentDescriptor, record: PolicyRecord) -> bool:

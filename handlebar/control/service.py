@@ -18,11 +18,11 @@ from handlebar.control.handoffs.delivering import Deliverer
 from handlebar.control.handoffs.targets import usual_targets
 from handlebar.control.host import Host, HostAnswers
 from handlebar.control.keys import THE_TENANT as THE_TENANT
-from handlebar.control.policies import PolicySource, read_sources
+from handlebar.control.policies import NOTHING_CONFIGURED, PolicySources, read_sources
 from handlebar.control.policy_snapshot import snapshot_of
 from handlebar.control.presence import is_known, note
 from handlebar.control.question import Question
-from handlebar.control.rulebook import AgentRules, InForce, Rulebook
+from handlebar.control.rulebook import AgentRules, InForce, Rulebook, rules_on_trial
 from handlebar.core.plane import (
     AgentStatus,
     ApprovalStatus,
@@ -41,6 +41,8 @@ from handlebar.core.schema.rules import Policy
 from handlebar.policy.decisions import ApprovalView, decision_for
 from handlebar.policy.engine import Outcome
 
+_NOBODY_ASKED = ApprovalView(approval_id="", status="pending")
+
 
 class EmbeddedControlPlane(Administration):
     """
@@ -52,7 +54,7 @@ class EmbeddedControlPlane(Administration):
     def __init__(
         self,
         database: Database,
-        sources: Sequence[PolicySource] = (),
+        sources: PolicySources = NOTHING_CONFIGURED,
         *,
         host: Host,
         tenant: str = THE_TENANT,
@@ -99,12 +101,39 @@ class EmbeddedControlPlane(Administration):
             return evolve(forced, decided_by=self._decided_by)
         rules = self._rulebook.rules_for(request.agent_id, in_force, deadline)
         completed = self._actors.completed(request, deadline)
-        question = Question(completed, rules.agent, rules.engine, HostAnswers(self._host))
+        question = Question(completed, rules, HostAnswers(self._host))
         if not question.needs_database:
             outcome = question.outcome_without_past()
             if outcome.effect != "hitl":
                 return self._decision(outcome, rules)
         return self._decide_in_transaction(question, rules, deadline)
+
+    def check(self, request: EvaluateRequest, policies: Sequence[Policy] | None = None, *, budget: float) -> Decision:
+        """
+        Return what would be decided of a call that belongs to no run; nothing counts by that, and nobody is asked.
+
+        Args:
+            request: The call, with all that is known of its actor.
+
+            policies: Those to decide by, instead of what is in force.
+
+            budget: Seconds that it may take.
+        """
+        deadline = Deadline.after(budget)
+        in_force = self._rulebook.current(deadline)
+        forced = lockdowns.decision_under(in_force.lockdowns, request)
+        if forced is not None:
+            return evolve(forced, decided_by=self._decided_by)
+        rules = self._rulebook.rules_for(request.agent_id, in_force, deadline)
+        if policies is not None:
+            rules = rules_on_trial(rules.agent, policies)
+        with self._database.read(deadline) as connection:
+            outcome = Question(request, rules, HostAnswers(self._host)).outcome(connection)
+        return self._decision(outcome, rules, _NOBODY_ASKED if outcome.effect == "hitl" else None)
+
+    def load_policies(self, *, budget: float) -> None:
+        """Put what the config's files hold in force, where that has changed; every decision does so too."""
+        self._rulebook.load_sources(Deadline.after(budget))
 
     def policy_snapshot(self, agent_id: str, known: str | None, *, budget: float) -> PolicySnapshot | None:
         """Return what is in force for an agent; None where that is the version that is *known*."""

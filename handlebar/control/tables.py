@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -34,6 +37,36 @@ class Text(TypeDecorator[str]):
         if dialect.name == "postgresql" and "\0" in value:
             value = value.replace("\0", "\\x00")
         return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+
+
+class Name(TypeDecorator[str]):
+    """
+    Text that others have chosen, and that an index holds: of a long one the beginning, and a hash of the whole.
+
+    PostgreSQL refuses what no page of an index can hold, and a call that is refused so would be left undecided. The
+    same long name is the same still, wherever it is written or looked for; both databases hold it alike.
+    """
+
+    impl = _Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return *value* as an index can hold it."""
+        if value is None or (len(value) <= _LONGEST_NAME and "\0" not in value and value.isascii()):
+            return value
+        return _shortened(value.replace("\0", "\\x00").encode(errors="backslashreplace"))
+
+
+_LONGEST_NAME = 512
+"""In bytes; several of them share an index."""
+
+_KEPT = 400
+
+
+def _shortened(name: bytes) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name.decode()
+    return f"{name[:_KEPT].decode(errors='ignore')}~{sha256(name).hexdigest()}"
 
 
 # SQLite numbers rows by itself only where the type is exactly INTEGER.
@@ -83,7 +116,7 @@ tools = Table(
     "tools",
     metadata,
     Column("agent_id", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
+    Column("name", Name, primary_key=True),
     Column("description", Text),
     Column("tags", JSON, nullable=False),
 )
@@ -92,9 +125,9 @@ runs = Table(
     "runs",
     metadata,
     Column("agent_id", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("session_id", Text),
-    Column("actor_id", Text),
+    Column("id", Name, primary_key=True),
+    Column("session_id", Name),
+    Column("actor_id", Name),
     Column("actor", JSON(none_as_null=True)),
     Column("model", JSON(none_as_null=True)),
     Column("status", Text, comment="null while the run is active"),
@@ -126,7 +159,8 @@ call_kinds = Table(
     Column("agent_id", Text, nullable=False),
     Column("tool_name", Text, nullable=False),
     Column("tool_tags", Text, nullable=False, comment="a JSON list"),
-    UniqueConstraint("agent_id", "tool_name", "tool_tags"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of name and tags, which may be too long for an index"),
+    UniqueConstraint("agent_id", "digest"),
 )
 
 calls = Table(
@@ -134,8 +168,8 @@ calls = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("agent_id", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("actor_id", Text),
+    Column("run_id", Name, nullable=False),
+    Column("actor_id", Name),
     Column("kind_id", _Number, nullable=False),
     Column("run_tags", JSON, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -149,8 +183,8 @@ metric_samples = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("agent_id", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("actor_id", Text),
+    Column("run_id", Name, nullable=False),
+    Column("actor_id", Name),
     Column("key", Text, nullable=False),
     Column("value", Float, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -163,11 +197,11 @@ approvals = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("agent_id", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
+    Column("run_id", Name, nullable=False),
     Column("rule_id", Text, nullable=False),
-    Column("tool_name", Text, nullable=False),
+    Column("tool_name", Name, nullable=False),
     Column("args", Text, nullable=False, comment="the arguments as JSON"),
-    Column("actor_id", Text),
+    Column("actor_id", Name),
     Column("fingerprint", Text, nullable=False),
     Column("status", Text, nullable=False, comment="pending, approved, denied or used"),
     Column("reason", Text),
@@ -178,6 +212,7 @@ approvals = Table(
     Column("expires_at", BigInteger, comment="null for never"),
     Index("approvals_by_fingerprint", "fingerprint", "created_at"),
     Index("approvals_by_status", "status", "created_at"),
+    Index("approvals_by_tool", "agent_id", "tool_name", "created_at"),
 )
 
 approval_answers = Table(
@@ -186,7 +221,7 @@ approval_answers = Table(
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("approval_id", Text, nullable=False),
     Column("status", Text, nullable=False, comment="approved or denied"),
-    Column("responded_by", Text, nullable=False),
+    Column("responded_by", Name, nullable=False),
     Column("note", Text),
     Column("at", BigInteger, nullable=False),
     UniqueConstraint("approval_id", "responded_by"),
@@ -240,7 +275,7 @@ events = Table(
     metadata,
     Column("seq", _Number, primary_key=True, autoincrement=True),
     Column("agent_id", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
+    Column("run_id", Name, nullable=False),
     Column("kind", Text, nullable=False),
     Column("ts", Text, nullable=False),
     Column("body", Text, nullable=False, comment="the event as JSON"),
@@ -252,7 +287,7 @@ chains = Table(
     "chains",
     metadata,
     Column("agent_id", Text, primary_key=True),
-    Column("run_id", Text, primary_key=True),
+    Column("run_id", Name, primary_key=True),
     Column("length", Integer, nullable=False),
     Column("head", Text, nullable=False, comment="the hash of the run's last event"),
     Column("pruned", Integer, comment="so many of its first events are kept no more; null for none"),
@@ -334,7 +369,7 @@ handoff_packets = Table(
     Column("priority", Text, nullable=False),
     Column("source_agent", Text, nullable=False, comment="the id of the one who hands over"),
     Column("target_agent", Text, nullable=False, comment="the id of the one who takes over"),
-    Column("run_id", Text, comment="of the governed run that it comes from"),
+    Column("run_id", Name, comment="of the governed run that it comes from"),
     Column("body", Text, nullable=False, comment="the whole packet as it is on the wire"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -408,19 +443,46 @@ browser_logouts = Table(
     Column("at", BigInteger, nullable=False, comment="sessions of the key that are older are over"),
 )
 
+run_marks = Table(
+    "run_marks",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("run_id", Name, primary_key=True),
+    Column("mark", Text, primary_key=True, comment="what has come up in the run, e.g. verdict:BLOCK"),
+    Column("started_at", BigInteger, nullable=False, comment="when the run has started"),
+    # All that is asked for: a page of a common mark is found without looking at any run.
+    Index("run_marks_by_mark", "mark", "started_at", "agent_id", "run_id"),
+)
+
+
+def _counts() -> list[Column[Any]]:
+    return [
+        Column("runs", Integer, nullable=False),
+        Column("allowed", Integer, nullable=False),
+        Column("blocked", Integer, nullable=False),
+        Column("waiting", Integer, nullable=False, comment="calls that a person was asked about"),
+        Column("tokens_in", BigInteger, nullable=False),
+        Column("tokens_out", BigInteger, nullable=False),
+        Column("cost_usd", Float, nullable=False, comment="of the models whose price is known"),
+        Column("events_lost", BigInteger, nullable=False, comment="as clients say that lost them"),
+    ]
+
+
 usage_hours = Table(
     "usage_hours",
     metadata,
     Column("agent_id", Text, primary_key=True),
-    Column("actor_id", Text, primary_key=True, comment="empty for none"),
     Column("hour", Integer, primary_key=True, comment="hours since 1970"),
-    Column("runs", Integer, nullable=False),
-    Column("allowed", Integer, nullable=False),
-    Column("blocked", Integer, nullable=False),
-    Column("waiting", Integer, nullable=False, comment="calls that a person was asked about"),
-    Column("tokens_in", BigInteger, nullable=False),
-    Column("tokens_out", BigInteger, nullable=False),
-    Column("cost_usd", Float, nullable=False, comment="of the models whose price is known"),
-    Column("events_lost", BigInteger, nullable=False, comment="as clients say that lost them"),
-    Index("usage_hours_by_hour", "hour"),
+    *_counts(),
+)
+
+usage_of_actors = Table(
+    "usage_of_actors",
+    metadata,
+    Column("actor_id", Text, primary_key=True, comment="empty for none"),
+    Column("agent_id", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True, comment="hours since 1970"),
+    *_counts(),
+    # All that tells who was the busiest.
+    Index("usage_of_actors_by_agent", "agent_id", "hour", "actor_id", "allowed", "blocked"),
 )

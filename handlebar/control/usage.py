@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
-from attrs import asdict, frozen
-from sqlalchemy import Connection, func, insert, select, update
+from attrs import asdict, fields, frozen
+from sqlalchemy import Connection, Select, Table, func, insert, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.agents import of_tenant
 from handlebar.control.costs import cost_usd
-from handlebar.control.tables import usage_hours
+from handlebar.control.tables import usage_hours, usage_of_actors
 from handlebar.core.plane import EncodedEvent
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
 
@@ -44,8 +46,10 @@ class Usage:
     events_lost: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        mine, theirs = asdict(self), asdict(other)
-        return Usage(**{name: mine[name] + theirs[name] for name in mine})
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
+
+
+_NAMES = tuple(each.name for each in fields(Usage))
 
 
 @frozen
@@ -65,9 +69,11 @@ def count(connection: Connection, agent_id: str, batch: Iterable[EncodedEvent]) 
             told = read if isinstance(read, dict) else {}
             actor = _text(told.get("actorExternalId"))
             by_actor[actor] = by_actor.get(actor, Usage()) + _usage(event.kind, _part(told, "data"))
-    hour = time_ns() // _HOUR_NS
+    now = {"agent_id": agent_id, "hour": this_hour()}
     for actor, usage in by_actor.items():
-        _add(connection, agent_id, actor, hour, usage)
+        _add(connection, usage_of_actors, {**now, "actor_id": actor}, usage)
+    if by_actor:
+        _add(connection, usage_hours, now, reduce(add, by_actor.values()))
 
 
 def by_hour(connection: Connection, tenant: str, *, since_hour: int) -> list[UsageOf]:
@@ -82,8 +88,18 @@ def by_agent(connection: Connection, tenant: str, *, since_hour: int) -> list[Us
 
 def by_actor(connection: Connection, tenant: str, *, since_hour: int, limit: int = 10) -> list[UsageOf]:
     """Return what was done for the busiest actors; an empty one stands for none."""
-    every = _summed(connection, tenant, usage_hours.c.actor_id, since_hour)
-    return sorted(every, key=lambda each: -(each.usage.allowed + each.usage.blocked))[:limit]
+    of = usage_of_actors.c
+    lately = (of.agent_id.in_(of_tenant(tenant)), of.hour >= since_hour)
+    decided = func.sum(of.allowed + of.blocked)
+    # Of an expression there is no index: through that of the actors, all that they ever did would be read.
+    whose = of.actor_id.concat("")
+    ranked = select(whose).where(*lately).group_by(whose).order_by(decided.desc(), whose).limit(limit)
+    busiest = list(connection.execute(ranked).scalars())
+    query = (
+        select(of.actor_id.label("whose"), *_sums(of)).where(*lately, of.actor_id.in_(busiest)).group_by(of.actor_id)
+    )
+    found = _read(connection, query)
+    return sorted(found, key=lambda each: busiest.index(each.whose))
 
 
 def this_hour() -> int:
@@ -134,21 +150,23 @@ def _count_in(tokens: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0
 
 
-def _add(connection: Connection, agent_id: str, actor: str, hour: int, usage: Usage) -> None:
-    row = {"agent_id": agent_id, "actor_id": actor, "hour": hour}
-    this = [usage_hours.c[name] == value for name, value in row.items()]
-    more = {name: usage_hours.c[name] + value for name, value in asdict(usage).items()}
+def _add(connection: Connection, table: Table, row: Mapping[str, Any], usage: Usage) -> None:
+    this = [table.c[name] == value for name, value in row.items()]
+    more = {name: table.c[name] + value for name, value in asdict(usage).items()}
     # Nobody comes between: whoever writes events of an agent holds the lock that this takes.
-    if not connection.execute(update(usage_hours).where(*this).values(more)).rowcount:
-        connection.execute(insert(usage_hours).values(**row, **asdict(usage)))
+    if not connection.execute(update(table).where(*this).values(more)).rowcount:
+        connection.execute(insert(table).values(**row, **asdict(usage)))
 
 
 def _summed(connection: Connection, tenant: str, key: Any, since_hour: int) -> list[UsageOf]:
-    names = list(asdict(Usage()))
-    sums = [func.sum(usage_hours.c[name]).label(name) for name in names]
     mine = usage_hours.c.agent_id.in_(of_tenant(tenant))
-    query = select(key.label("whose"), *sums).where(mine, usage_hours.c.hour >= since_hour).group_by(key).order_by(key)
-    return [
-        UsageOf(str(row.whose), Usage(**{name: getattr(row, name) for name in names}))
-        for row in connection.execute(query)
-    ]
+    query = select(key.label("whose"), *_sums(usage_hours.c)).where(mine, usage_hours.c.hour >= since_hour)
+    return _read(connection, query.group_by(key).order_by(key))
+
+
+def _sums(columns: Any) -> list[Any]:
+    return [func.sum(columns[name]).label(name) for name in _NAMES]
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[UsageOf]:
+    return [UsageOf(str(row[0]), Usage(*row[1:])) for row in connection.execute(query)]

@@ -32,7 +32,8 @@ class ActiveRuns:
         if forgotten:
             logs.warn_once_a_minute(
                 "active_runs",
-                "More than %d runs were never ended; end them, or give them a run_ttl_ms",
+                "More than %d runs were never ended; end them by `with client.run(...)` or end_sync(), "
+                "or give them a run_ttl_ms",
                 MAX_ACTIVE,
             )
         return kept

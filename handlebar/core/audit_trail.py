@@ -12,6 +12,7 @@ from handlebar._plumbing import logs
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.interrupts import is_interrupt
+from handlebar._plumbing.time_limits import told
 from handlebar.core.open_telemetry import current_ids
 from handlebar.core.schema.events import AuditEvent, OtelIds
 from handlebar.core.sinks.bus import SinkBus
@@ -129,7 +130,7 @@ class SentEnvelope:
         except Exception as error:  # recording must not break the agent
             if is_interrupt(error):
                 raise
-            logs.warn_once_a_minute("emit:bug", "An audit event was lost: %r", error)
+            logs.warn_once_a_minute("emit:bug", "An audit event was lost: %s", told(error))
 
 
 @frozen

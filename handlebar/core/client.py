@@ -18,8 +18,9 @@ from handlebar.core.connection import connection_for
 from handlebar.core.current import get_current_scope, prepare
 from handlebar.core.deciding import AlwaysAnswer, DecisionSource
 from handlebar.core.metrics.hooks import AgentMetricHookRegistry
+from handlebar.core.minutes import Minutes
 from handlebar.core.model_traffic import ModelTraffic
-from handlebar.core.plane import LockdownNotice, RunEndStatus
+from handlebar.core.plane import ApprovalStatus, LockdownNotice, RunEndStatus
 from handlebar.core.questions import Examiner
 from handlebar.core.redaction import Redaction
 from handlebar.core.resuming import config_from, session_of
@@ -169,7 +170,7 @@ class HandlebarClient:
             run_ttl_ms=run_ttl_ms,
             context=context or {},
         )
-        return RunScope(lambda: self.start_run_sync(config))
+        return RunScope(lambda: self._go_on(config, resume))
 
     def resume_run(self, token: str) -> RunScope:
         """
@@ -185,6 +186,15 @@ class HandlebarClient:
         """
         config = config_from(token)
         return RunScope(lambda: self._start(config, resumed=True))
+
+    def approval_status_sync(self, approval_id: str) -> ApprovalStatus | None:
+        """
+        Tell what has become of a question to a person; None where nobody can be asked.
+
+        Args:
+            approval_id: The `approval_id` of an ApprovalPendingError.
+        """
+        return self._connection.approval_status(approval_id)
 
     def stats(self) -> ClientStats:
         """Return what this client has done in this process: events by fate, decisions by verdict."""
@@ -230,8 +240,17 @@ class HandlebarClient:
     ready = awaitable(ready_sync)
     register_tools = awaitable(register_tools_sync)
     start_run = awaitable(start_run_sync, first=prepare)
+    approval_status = awaitable(approval_status_sync)
     drain = awaitable(drain_sync)
     shutdown = awaitable(shutdown_sync)
+
+    def _go_on(self, config: RunConfig, packet: object) -> Run:
+        """Start a run, and record which hand-off *packet* it goes on with, if any."""
+        run = self.start_run_sync(config)
+        packet_id = getattr(packet, "id", None)
+        if packet_id is not None:
+            run.record_takeover(str(packet_id))
+        return run
 
     def _deny(self, config: RunConfig) -> DecisionSource:
         """Nobody can tell whom the run acts for, so policy cannot be asked about it."""
@@ -239,14 +258,15 @@ class HandlebarClient:
         return AlwaysAnswer(FAILCLOSED_DECISION) if self._config.fail_closed else source
 
     def _new_run(self, config: RunConfig, start: Callable[[RunConfig], DecisionSource]) -> Run:
-        recorder = RunRecorder(self._connection.envelope(config))
+        recorder, minutes = RunRecorder(self._connection.envelope(config)), Minutes()
         parts = RunParts(
             agent=self._config.agent.slug,
             source=start(config),
             enforced=self._config.enforce_mode == "enforce",
             recorder=recorder,
             examiner=Examiner(self._hooks, self._config.subject_registry, recorder.hook_failed),
-            traffic=ModelTraffic(recorder, Redaction(self._config.redactors, recorder.redactor_failed)),
+            traffic=ModelTraffic(recorder, Redaction(self._config.redactors, recorder.redactor_failed), minutes),
+            minutes=minutes,
             registered_tags=self._registered_tags,
             on_decision=lambda decision: self._decisions.get().add(decision),
             on_end=self._run_ended,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from attrs import Attribute, Factory, field, frozen
+from attrs import Attribute, field, frozen
 
 from handlebar.core.metrics.hooks import AgentMetricHook
 from handlebar.core.redaction import Redactor
@@ -249,4 +249,4 @@ class RunConfig:
     )
     tags: Mapping[str, str] = field(factory=dict, converter=_as_tags, validator=checks.text_by_text)
     run_ttl_ms: float | None = field(default=None, validator=checks.optional(_positive))
-    context: Mapping[str, Any] = Factory(dict)
+    context: Mapping[str, Any] = field(factory=dict, repr=False)

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from handlebar._plumbing import logs
 from handlebar._plumbing.interrupts import is_interrupt
+from handlebar._plumbing.time_limits import told
 from handlebar.core.audit_trail import AuditTrail, RunEnvelope, SentEnvelope, UnsentEnvelope
 from handlebar.core.config import HandlebarClientConfig, RunConfig
 from handlebar.core.deciding import (
@@ -37,7 +38,7 @@ from handlebar.core.sinks.config import HttpSinkConfig
 from handlebar.errors import ControlPlaneError
 
 _HOW_TO_CONNECT = (
-    "Handlebar is inactive: no control plane is configured, so tool calls get the %s answer. Do one of: "
+    "Handlebar is inactive: no control plane is configured, or no key for it; tool calls get the %s answer. Do one of: "
     '(1) init(..., policies="policies.yaml") to decide in this process; '
     "(2) set HANDLEBAR_API_KEY for the hosted control plane; "
     "(3) set HANDLEBAR_API_ENDPOINT, e.g. sqlite:///handlebar.db, or https://… with a key."
@@ -294,4 +295,4 @@ def _telling(what: str) -> Iterator[None]:
     except Exception as error:  # a fault of ours must not break the agent
         if is_interrupt(error):
             raise
-        logs.warn_once_a_minute(f"{what}:bug", "%s failed: %r", what, error)
+        logs.warn_once_a_minute(f"{what}:bug", "%s failed: %s", what, told(error))

@@ -11,6 +11,7 @@ from handlebar._plumbing import logs
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar._plumbing.once import Once
+from handlebar._plumbing.time_limits import told
 from handlebar.core.plane import ControlPlane, EvaluateRequest, Lockdown, LockdownNotice
 from handlebar.core.registration import Registration
 from handlebar.core.schema.governance import (
@@ -91,7 +92,7 @@ class AskControlPlane:
         except Exception as error:  # a fault of ours must become the stock answer, not the agent's problem
             if is_interrupt(error):
                 raise
-            logs.warn_once_a_minute("decide:bug", "Asking for a decision failed: %r", error)
+            logs.warn_once_a_minute("decide:bug", "Asking for a decision failed: %s", told(error))
         return self.unavailable
 
 

@@ -1,8 +1,8 @@
 """
 Which control plane an endpoint means.
 
-The one place that looks upward: a URL's scheme is mapped to the class that speaks it, and that class is imported
-when it is first asked for.
+One of two places that look upward, beside `core/handing_over.py`: a URL's scheme is mapped to the class that speaks
+it, and that class is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def open_plane(config: HandlebarClientConfig, endpoint: Endpoint) -> ControlPlan
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"//[^@/]*@", "//***@", url)
+    # Up to the last @: whoever forgets to quote a password may have one, or a slash, in it.
+    return re.sub(r"//.*@", "//***@", url)
 
 
 def _default(config: HandlebarClientConfig, key: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import attrs
 
+from handlebar._plumbing import logs
 from handlebar.core.client import HandlebarClient
 from handlebar.core.config import HandlebarClientConfig
 from handlebar.core.current import get_current_scope
@@ -36,7 +37,9 @@ def init(agent: AgentDescriptor | str, **config: Any) -> HandlebarClient:
     client = HandlebarClient.init_sync(_config(agent, config))
     _default.append(client)
     while len(_default) > 1:
-        _default.pop(0).shutdown_sync()
+        replaced = _default.pop(0)
+        replaced.shutdown_sync()
+        _tell_of(replaced, client)
     return client
 
 
@@ -56,6 +59,19 @@ def get_client() -> HandlebarClient:
         raise NotInitialisedError(
             'There is no default client yet: call handlebar.init("your-agent") when the process starts'
         ) from None
+
+
+def _tell_of(replaced: HandlebarClient, client: HandlebarClient) -> None:
+    """Warn where another agent's client was replaced, which is hardly meant."""
+    old, new = replaced.config.agent.slug, client.config.agent.slug
+    if old != new:
+        logs.warn_once_a_minute(
+            "second init",
+            "handlebar.init(%r) has shut the client of %r down, whose runs record nothing any more: call init once a "
+            "process, and make further clients by HandlebarClient.init_sync(HandlebarClientConfig(...))",
+            new,
+            old,
+        )
 
 
 def _config(agent: Any, fields: dict[str, Any]) -> HandlebarClientConfig:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from handlebar.core.messages import LLMMessage, LLMResponse, as_message, derive_output_text, event_text
+from handlebar.core.minutes import Minutes
 from handlebar.core.redaction import WITHHELD, Redacted, Redaction
 from handlebar.core.run_recorder import RunRecorder
 
 
 @frozen
 class ModelTraffic:
-    """Passes the messages of one run through the redactors and into the audit trail."""
+    """Passes the messages of one run through the redactors, into the audit trail and into the run's minutes."""
 
     recorder: RunRecorder
     redaction: Redaction
+    minutes: Minutes = Factory(Minutes)
 
     def to_model(self, messages: Sequence[Any], *, step_index: int) -> Sequence[Any]:
         """Record *messages*, and return them as the redactors have left them; the very same if nothing changed."""
@@ -43,6 +45,7 @@ class ModelTraffic:
 
     def _message(self, role: str, text: str, redacted: Redacted[Any], *, step_index: int) -> None:
         shown = WITHHELD if redacted.level == "strict" else text
+        self.minutes.said(role, shown)
         self.recorder.message(role, shown, level=redacted.level, step_index=step_index)
 
 

@@ -144,6 +144,8 @@ class EvaluateRequest:
         tags: The run's tags.
 
         metrics: Numbers by key, built-in and custom.
+
+        explain: Whether the decision is to say how it came about.
     """
 
     phase: Phase
@@ -157,6 +159,7 @@ class EvaluateRequest:
     tags: Mapping[str, str] = Factory(dict)
     subjects: tuple[SubjectRef, ...] = ()
     metrics: Mapping[str, float] = Factory(dict)
+    explain: bool = False
 
 
 @frozen

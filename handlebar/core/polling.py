@@ -16,6 +16,7 @@ from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar._plumbing.once import Once
 from handlebar._plumbing.retry import RetryPolicy
+from handlebar._plumbing.time_limits import told
 from handlebar.core.budgets import BudgetGrant
 from handlebar.core.deciding import DecisionSource, MakeRequest, under_lockdown
 from handlebar.core.plane import ControlPlane, LockdownNotice
@@ -180,7 +181,9 @@ class _Chore:
                 logs.warn_once_a_minute(f"poll:{self._name}", "Looking at the agent's %s failed: %s", self._name, error)
             return self._after(error)
         except Exception as error:  # a fault of ours must not end the looking
-            logs.warn_once_a_minute(f"poll:{self._name}:bug", "Looking at the agent's %s failed: %r", self._name, error)
+            logs.warn_once_a_minute(
+                f"poll:{self._name}:bug", "Looking at the agent's %s failed: %s", self._name, told(error)
+            )
             return self._after(error)
         self._failures = 0
         return self._seconds

@@ -28,6 +28,8 @@ class ToolUse:
 
     Attributes:
         tags: The tags given at the call, else those registered for the tool.
+
+        explain: Whether the decision is to say how it came about.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ToolUse:
     result: Any = None
     error: Any = None
     duration_ms: float | None = None
+    explain: bool = False
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from handlebar._plumbing import logs
 from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.retry import RetryPolicy
+from handlebar._plumbing.time_limits import told
 from handlebar._plumbing.timers import schedule
 from handlebar.core.plane import ControlPlane
 from handlebar.core.schema.agents import AgentDescriptor, Tool
@@ -91,7 +92,7 @@ class Registration:
         except ControlPlaneError as error:
             logs.warn_once_a_minute(f"register:{error.reason}", "The agent could not be registered: %s", error)
         except Exception as error:  # a fault of ours must not break the agent
-            logs.warn_once_a_minute("register:bug", "Registering the agent failed: %r", error)
+            logs.warn_once_a_minute("register:bug", "Registering the agent failed: %s", told(error))
         finally:
             attempts.first_over.set()
         if attempts.agent_id is not None:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from handlebar._plumbing import logs
 from handlebar._plumbing.interrupts import is_interrupt
+from handlebar._plumbing.time_limits import told
 from handlebar.core.config import RunConfig
 from handlebar.core.plane import RunEndStatus
 from handlebar.core.run import Run
@@ -172,7 +173,7 @@ class RequestScope(Scope):
         except Exception as error:
             if is_interrupt(error):
                 raise
-            logs.warn_once_a_minute("scope:tags", "The tags of a request could not be had: %r", error)
+            logs.warn_once_a_minute("scope:tags", "The tags of a request could not be had: %s", told(error))
             return {}
 
 

@@ -8,16 +8,18 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from handlebar._plumbing import timers
-from handlebar._plumbing.awaiting import awaitable
+from handlebar._plumbing.awaiting import awaitable, warn_of_stall
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.once import Once
 from handlebar.core.config import RunConfig
 from handlebar.core.deciding import NOT_GOVERNED, RUN_ENDED, AlwaysAnswer, DecisionSource
 from handlebar.core.guarding import as_guarded
+from handlebar.core.handing_over import packet_builder
 from handlebar.core.messages import LLMMessage, LLMResponse
+from handlebar.core.minutes import Minutes
 from handlebar.core.model_traffic import ModelTraffic
 from handlebar.core.pending_tokens import PendingTokens
 from handlebar.core.plane import ApprovalStatus, EvaluateRequest, Phase, RunEndStatus
@@ -43,9 +45,9 @@ class ToolResult:
     """One finished tool call, as `run.get_history()` tells it; values are kept by reference."""
 
     tool_name: str
-    args: Any
-    result: Any
-    error: Any = None
+    args: Any = field(repr=False)
+    result: Any = field(repr=False)
+    error: Any = field(default=None, repr=False)
     duration_ms: float | None = None
 
 
@@ -69,6 +71,8 @@ class RunParts:
 
         on_park: Told that the run is parked; drains the sinks.
 
+        minutes: What was said and decided, for hand-offs.
+
         approval_status: Tells what has become of a question to a person; None where nobody can be asked.
 
         pause: Waits so many seconds; False when the client is shutting down.
@@ -86,6 +90,7 @@ class RunParts:
     on_park: Callable[[Run], None] = field(repr=False)
     approval_status: Callable[[str], ApprovalStatus | None]
     pause: Callable[[float], bool]
+    minutes: Minutes = Factory(Minutes)
 
 
 class Run:
@@ -225,6 +230,7 @@ class Run:
         tool_tags: Sequence[str] | None = None,
         *,
         wait_for_approval: float | None = None,
+        explain: bool = False,
     ) -> Decision:
         """
         Decide whether a tool call may run. Call it before the tool, and obey the answer.
@@ -238,10 +244,12 @@ class Run:
 
             wait_for_approval: Seconds to wait for a person's answer, where the decision is that one is needed.
 
+            explain: Whether the decision is to carry, in `trace`, what each rule said of the call, and why.
+
         Raises:
             ConfigError: *tool_name* or *tool_tags* are not what they should be.
         """
-        use = self._use(tool_name, tool_tags, args=args)
+        use = self._use(tool_name, tool_tags, args=args, explain=explain)
         if self._over():
             return self._after_end()
         decision = self._decide("tool.before", use)
@@ -339,6 +347,24 @@ class Run:
         if not self._over():
             self._parts.recorder.handed_over(packet_id, target_agent, step_index=self.current_step_index)
 
+    def record_takeover(self, packet_id: str) -> None:
+        """Record that the run goes on with what another has handed over; `client.run(resume=packet)` does it."""
+        if not self._over():
+            self._parts.recorder.taken_over(packet_id, step_index=self.current_step_index)
+
+    def to_packet(self, *, summary: str | None = None) -> Any:
+        """
+        Return a `PacketBuilder` of hand-offs that holds the conversation, the decisions and what waits for a person.
+
+        Say to whom by its `to_agent`, and give what it builds to `HandoffRailClient.create_packet`. The latest 200
+        messages and decisions go along, as the redactors have left them; instructions to the model stay behind.
+
+        Args:
+            summary: What this is about; `with_summary` says it later.
+        """
+        builder = packet_builder(self._parts.minutes, run_id=self.run_id, session_id=self.session_id, agent=self.agent)
+        return builder if summary is None else builder.with_summary(summary)
+
     def end_sync(self, status: RunEndStatus = "success") -> None:
         """
         End the run: tell the control plane, and drain the sinks, five seconds at most.
@@ -360,8 +386,10 @@ class Run:
             self._timer.cancel()
         if os.getpid() != self._process:
             return
+        began = perf_counter()
         self._parts.recorder.ended(status, total_steps=self.current_step_index)
         self._parts.on_end(self, status)
+        warn_of_stall("end", began)
 
     def park_sync(self) -> None:
         """
@@ -435,6 +463,7 @@ class Run:
         latched = self._stop.value
         decision = decision if latched is None else latched
         latency_ms = (perf_counter() - began) * 1000
+        warn_of_stall("before_tool or after_tool", began)
         self._record(phase, use, found[0] if found else None, decision, latency_ms)
         return self._hand_out(phase, use, decision)
 
@@ -451,6 +480,7 @@ class Run:
             tags=self.tags,
             subjects=findings.subjects,
             metrics={**findings.metrics, **self._tokens.take()},
+            explain=use.explain,
         )
 
     def _record(
@@ -468,6 +498,8 @@ class Run:
         """Return what the caller gets; a TERMINATE that is enforced answers for the run from now on."""
         if not self._parts.enforced:
             return NOT_GOVERNED
+        if phase == "tool.before":
+            self._parts.minutes.decided(use, decision)
         if phase == "tool.before" and isinstance(decision.cause, HitlPendingCause):
             self._asked[decision.cause.approval_id] = use
         if decision.terminates and self._stop.claim(decision):

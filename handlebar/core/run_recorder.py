@@ -90,15 +90,22 @@ class RunRecorder:
         self.envelope.emit(MessageRawCreatedEvent, data, step_index=step_index, redaction=redaction)
 
     def handed_over(self, packet_id: str, target_agent: str, *, step_index: int) -> None:
-        """The work went on to another agent; the wire has no kind of its own for that."""
+        """The work went on to another agent."""
+        self._handoff({"packetId": packet_id, "targetAgent": target_agent}, step_index)
+
+    def taken_over(self, packet_id: str, *, step_index: int) -> None:
+        """The run goes on with another agent's work."""
+        self._handoff({"packetId": packet_id, "takenOver": True}, step_index)
+
+    def _handoff(self, handoff: Mapping[str, Any], step_index: int) -> None:
+        """Note what the wire has no kind of its own for."""
 
         def data() -> MessageRawCreatedData:
-            handoff = {"handoff": {"packetId": packet_id, "targetAgent": target_agent}}
             return MessageRawCreatedData(
                 message_id=uuid7(),
                 role="system",
                 kind="internal_summary",
-                content=safe_json.encode(handoff),
+                content=safe_json.encode({"handoff": handoff}),
                 content_truncated=False,
                 tags=("handoff",),
             )

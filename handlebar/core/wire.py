@@ -32,6 +32,7 @@ from handlebar.core.schema.governance import (
     RuleViolationCause,
     ShadowEffect,
 )
+from handlebar.core.schema.traces import RuleTrace
 from handlebar.core.slugs import slugified
 from handlebar.errors import BadAnswerError
 
@@ -74,6 +75,8 @@ def encode_evaluate(request: EvaluateRequest) -> str:
         rest["subjects"] = [_write(subject) for subject in request.subjects]
     if request.metrics:
         rest["metrics"] = dict(request.metrics)
+    if request.explain:
+        rest["explain"] = True
     return _spliced(rest, args=request.args, result=request.result)
 
 
@@ -182,6 +185,7 @@ def decision_from_dict(wire: Mapping[str, Any]) -> Decision:
         tuple(_shadow_effect(effect) for effect in _list(wire, "shadow")),
         _text_or_none(wire, "decidedBy"),
         tuple([_policy_version(policy) for policy in _list(wire, "policyVersions")]),
+        None if wire.get("trace") is None else tuple(from_dict(rule, RuleTrace) for rule in _list(wire, "trace")),
     )
 
 

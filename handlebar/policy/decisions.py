@@ -82,6 +82,7 @@ def decision_for(
         shadow=outcome.shadow,
         decided_by=decided_by,
         policy_versions=policy_versions,
+        trace=outcome.trace,
     )
 
 

@@ -11,6 +11,7 @@ from attrs import frozen
 from handlebar.core.plane import Phase
 from handlebar.core.schema.governance import RuleEval, ShadowEffect
 from handlebar.core.schema.rules import Effect, Policy, Rule
+from handlebar.core.schema.traces import RuleTrace
 from handlebar.policy import needs
 from handlebar.policy.asking_once import AskedOnce
 from handlebar.policy.facts import Call, Facts
@@ -33,12 +34,15 @@ class Outcome:
         evaluated: Every enabled rule whose selector met the call, in order, those in shadow too.
 
         shadow: What rules in shadow mode would have blocked, or asked a person about.
+
+        trace: How that came about, rule by rule; None where that was not asked for.
     """
 
     effect: Effect = "allow"
     final_rule: Rule | None = None
     evaluated: tuple[RuleEval, ...] = ()
     shadow: tuple[ShadowEffect, ...] = ()
+    trace: tuple[RuleTrace, ...] | None = None
 
 
 _NOTHING_MET = Outcome()

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, redirect, request, url_for
 from werkzeug.routing import BaseConverter
 
 from handlebar.control.database import Database
@@ -79,9 +79,9 @@ def create_app(database: str | None = None, *, policies: Any = None) -> Flask:
     add_handoffs(app, HandoffApi(opened, on_change=deliverer.wake), access, tenants.check)
     add_streams(app, opened, access)
     app.register_blueprint(create_dashboard(opened, tenants=tenants), url_prefix="/dashboard")
-    app.add_url_rule("/", "home", lambda: redirect("/dashboard/"), methods=["GET"])
+    app.add_url_rule("/", "home", lambda: redirect(url_for("handlebar_dashboard.overview")), methods=["GET"])
     # Not now: this process may still fork.
-    app.before_request(deliverer.start)
+    app.before_request(tenants.start)
     app.after_request(_for_the_one_who_asked)
     return app
 

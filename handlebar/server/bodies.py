@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request
 
-from handlebar._plumbing import safe_json
+from handlebar._plumbing import strict_json
 from handlebar.server.fields import Fields
 from handlebar.server.problems import ProblemError
 
@@ -38,48 +37,16 @@ def read_optional_body(request: Request, *, most_bytes: int) -> Fields:
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object that *raw* is; raises `ProblemError` (400) where it is none."""
     try:
-        parsed = _DECODER.decode(raw.decode())
-    except (ValueError, RecursionError) as error:
+        parsed = strict_json.parse(raw, most_levels=MAX_DEPTH)
+    except strict_json.MalformedJsonError as error:
         raise ProblemError(400, "The body is not valid JSON in UTF-8") from error
+    except strict_json.DeepJsonError as error:
+        raise ProblemError(400, f"The body is nested deeper than {MAX_DEPTH} levels") from error
     if not isinstance(parsed, dict):
         raise ProblemError(400, "The body is not a JSON object")
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(parsed):
-        raise ProblemError(400, f"The body is nested deeper than {MAX_DEPTH} levels")
-    return _whole(parsed) if rb"\u" in raw else parsed
+    return parsed
 
 
 def _raw(request: Request, most_bytes: int) -> bytes:
     request.max_content_length = most_bytes
     return request.get_data()
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-
-def _is_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for each in level for inner in _parts(each)]
-        if not level:
-            return False
-    return True
-
-
-def _parts(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [each for each in value.values() if isinstance(each, (dict, list))]
-    return [each for each in value if isinstance(each, (dict, list))] if isinstance(value, list) else []
-
-
-def _whole(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Replace halves of surrogate pairs: a text cut between them is no reason to leave a call undecided."""
-    try:
-        safe_json.dumps(parsed).encode()
-    except ValueError:
-        plain: dict[str, Any] = safe_json.plain(parsed)
-        return plain
-    return parsed

@@ -11,7 +11,7 @@ from handlebar._plumbing import safe_json
 from handlebar.control.approvals import Answer
 from handlebar.core.measuring import Measured
 from handlebar.core.plane import EncodedEvent, EvaluateRequest, Phase, RunEndStatus, StartRequest
-from handlebar.core.schema.agents import Actor, ActorGroup, AgentDescriptor, ModelInfo, Tool
+from handlebar.core.schema.agents import LONGEST_SLUG, Actor, ActorGroup, AgentDescriptor, ModelInfo, Tool
 from handlebar.core.schema.events import SCHEMA
 from handlebar.core.schema.metrics import INBUILT_KEYS, is_custom_key
 from handlebar.core.schema.subjects import SubjectRef
@@ -19,6 +19,7 @@ from handlebar.server.fields import Fields
 from handlebar.server.problems import malformed
 
 _MOST_SUBJECTS = 100
+_NO_RUN = ""
 
 
 @frozen
@@ -32,8 +33,10 @@ class LockdownOrder:
 
 def agent_in(body: Fields) -> AgentDescriptor:
     """Read a registration."""
-    name, description = body.text_or_none("name"), body.text_or_none("description")
-    return AgentDescriptor(body.text("slug"), name, description, body.texts("tags"))
+    slug, name, description = body.text("slug"), body.text_or_none("name"), body.text_or_none("description")
+    if len(slug) > LONGEST_SLUG:
+        raise malformed("slug", f"at most {LONGEST_SLUG} characters")
+    return AgentDescriptor(slug, name, description, body.texts("tags"))
 
 
 def tools_in(body: Fields) -> list[Tool]:
@@ -76,6 +79,23 @@ def question_in(body: Fields, run_id: str) -> EvaluateRequest:
         tags=body.texts_by_name("tags"),
         subjects=_subjects(body),
         metrics=_metrics(body),
+        explain=body.truth("explain"),
+    )
+
+
+def check_in(body: Fields) -> EvaluateRequest:
+    """Read a call that is to be decided as if it were made, outside any run."""
+    tool = body.part("tool")
+    return EvaluateRequest(
+        phase="tool.before",
+        run_id=_NO_RUN,
+        agent_id=body.text("agentId"),
+        tool_name=tool.text("name"),
+        tool_tags=tool.texts("tags"),
+        args=Measured.of(body.value("args")),
+        actor=_actor(body),
+        tags=body.texts_by_name("tags"),
+        explain=body.truth("explain"),
     )
 
 

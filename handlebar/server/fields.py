@@ -60,6 +60,13 @@ class Fields:
             raise malformed(self.place_of(name), "a string")
         return value
 
+    def truth(self, name: str) -> bool:
+        """Return true or false; false where it is missing."""
+        value = self.value(name)
+        if not isinstance(value, (bool, type(None))):
+            raise malformed(self.place_of(name), "true or false")
+        return bool(value)
+
     def word(self, name: str, allowed: Collection[str]) -> Any:
         """Return one of the words *allowed*."""
         value = self.value(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from handlebar._plumbing import safe_json
 from handlebar.core import wire
+from handlebar.policy import load_policies
 from handlebar.server import bodies, decoding, encoding
 from handlebar.server.asking import Asked, Route
 from handlebar.server.problems import malformed
@@ -38,6 +39,15 @@ def _evaluate(asked: Asked) -> str:
     return safe_json.encode(wire.decision_to_dict(decision))
 
 
+def _check(asked: Asked) -> str:
+    body = asked.body()
+    request = decoding.check_in(body)
+    # Objects only: what the loader is given as a text, it takes for a path.
+    given = None if body.value("policies") is None else [each.members() for each in body.parts("policies")]
+    policies = None if given is None else load_policies(given)
+    return safe_json.encode(wire.decision_to_dict(asked.plane.check(request, policies, budget=SECONDS)))
+
+
 def _record(asked: Asked) -> str:
     batch_id = asked.request.headers.get(BATCH_ID, "").strip()
     if not 0 < len(batch_id) <= _LONGEST_BATCH_ID:
@@ -59,6 +69,7 @@ def _approval(asked: Asked) -> str:
 
 ROUTES = (
     Route("POST", "/v1/agents", "agent", _register_agent),
+    Route("POST", "/v1/agents/check", "agent", _check),
     Route("PUT", "/v1/agents/<name:agent>/tools", "agent", _register_tools),
     Route("POST", "/v1/runs/<name:run>/start", "agent", _start_run),
     Route("POST", "/v1/runs/<name:run>/evaluate", "agent", _evaluate),

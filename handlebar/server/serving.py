@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import closing
 from typing import Any
@@ -47,6 +48,8 @@ def serve(
     """
     from waitress.server import create_server
 
+    # It tells of every request that finds all threads busy, which under load is most: dearer than to answer them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app = create_app(database, policies=policies)
     with closing(app.extensions["handlebar"]):
         server = create_server(

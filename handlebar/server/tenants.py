@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from handlebar._plumbing import logs
 from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.repeating import Repeating
 from handlebar.control import agents
 from handlebar.control.database import Database
 from handlebar.control.handoffs.delivering import Deliverer
 from handlebar.control.host import Host
-from handlebar.control.policies import PolicySource
+from handlebar.control.inbox import Inbox
+from handlebar.control.policies import LOOK_SECONDS, NOTHING_CONFIGURED, PolicySources
 from handlebar.control.service import THE_TENANT, EmbeddedControlPlane
 from handlebar.core.plane import EvaluateRequest
 from handlebar.core.schema.governance import Decision
-from handlebar.errors import RefusedError
+from handlebar.errors import RefusedError, UnreachableError
 
 SECONDS = 10.0
 """How long one request may wait for the database."""
@@ -29,16 +30,25 @@ class Tenants:
         deliverer: Tells webhooks what is to be told.
     """
 
-    def __init__(self, database: Database, sources: Sequence[PolicySource], deliverer: Deliverer) -> None:
+    def __init__(self, database: Database, sources: PolicySources, deliverer: Deliverer) -> None:
         self._database = database
         self._deliverer = deliverer
         self._sources = sources
+        self._look = Repeating(LOOK_SECONDS, self._look_for_policies)
         self._planes: dict[str, EmbeddedControlPlane] = {}
 
     def plane(self, tenant: str) -> EmbeddedControlPlane:
         """Return the tenant's plane."""
         known = self._planes.get(tenant)
         return known or self._planes.setdefault(tenant, self._made(tenant))
+
+    def inbox(self, tenant: str) -> Inbox:
+        """Return what waits for the tenant's people."""
+        return Inbox(self._database, tenant, on_change=self.wake)
+
+    def wake(self) -> None:
+        """Look at once what webhooks are to be told."""
+        self._deliverer.wake()
 
     def decide(self, tenant: str, request: EvaluateRequest) -> Decision:
         """Return the decision of the tenant's plane."""
@@ -67,15 +77,25 @@ class Tenants:
 
     def close(self) -> None:
         """Close this process's connections, once webhooks were told what is due; later use opens new ones."""
+        self._look.stop()
         self._deliverer.close()
         self._database.close()
 
     def start(self) -> None:
         """Begin with what goes on between requests; only in a process that does not fork any more."""
+        if self._sources.may_change:
+            self._look.start()
         self._deliverer.start()
 
+    def _look_for_policies(self) -> None:
+        """Put in force what the server's policies have become, for those processes too that have nothing to decide."""
+        try:
+            self.plane(THE_TENANT).load_policies(budget=SECONDS)
+        except UnreachableError as error:
+            logs.warn_once_a_minute("policies", "Policies could not be put in force: %s", error)
+
     def _made(self, tenant: str) -> EmbeddedControlPlane:
-        sources = self._sources if tenant == THE_TENANT else ()
+        sources = self._sources if tenant == THE_TENANT else NOTHING_CONFIGURED
         return EmbeddedControlPlane(
             self._database,
             sources,

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +27,7 @@ from handlebar.control.database import Database
 from handlebar.control.keys import KeyRing
 from handlebar.control.run_marks import mark
 from handlebar.control.service import open_control_plane
-from handlebar.control.tables import approvals, chains, events, run_marks, runs, usage_hours
+from handlebar.control.tables import approvals, chains, events, run_marks, runs, usage_hours, usage_of_actors
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.server import create_app
 from tests.benchmarks.timing import ROUNDS, arm, medians
@@ -127,7 +128,7 @@ def _fill(url: str, size: Size) -> None:
             with database.write(Deadline.after(_PATIENT)) as connection:
                 _add_runs(connection, agents, size, numbers)
         with database.write(Deadline.after(_PATIENT)) as connection:
-            connection.execute(insert(usage_hours), list(_usage(agents, size)))
+            _add_usage(connection, agents, size)
             connection.execute(insert(approvals), list(_approvals(agents, size)))
 
 
@@ -178,15 +179,27 @@ def _marks(number: int) -> Iterator[str]:
         yield mark("rule", "rare/rule")
 
 
-def _usage(agents: list[str], size: Size) -> Iterator[dict[str, Any]]:
-    seen = set()
-    counts = {"runs": 1, "allowed": 5, "blocked": 1, "waiting": 0, "tokens_in": 9_000, "tokens_out": 900}
+def _add_usage(connection: Connection, agents: list[str], size: Size) -> None:
+    """Add what the runs have done, hour by hour."""
+    counts = {"allowed": 5, "blocked": 1, "waiting": 0, "tokens_in": 9_000, "tokens_out": 900}
+    of_agents: Counter[tuple[Any, ...]] = Counter()
+    of_actors: Counter[tuple[Any, ...]] = Counter()
     for number in range(size.runs):
-        key = (agents[number % AGENTS], f"user-{number % _ACTORS}", _started_at(number, size) // _HOUR)
-        if key not in seen:
-            seen.add(key)
-            named = dict(zip(("agent_id", "actor_id", "hour"), key, strict=True))
-            yield {**named, **counts, "cost_usd": 0.01, "events_lost": 0}
+        agent_id, hour = agents[number % AGENTS], _started_at(number, size) // _HOUR
+        of_agents[agent_id, hour] += 1
+        of_actors[agent_id, hour, f"user-{number % _ACTORS}"] += 1
+    for table, found in ((usage_hours, of_agents), (usage_of_actors, of_actors)):
+        rows = [
+            {
+                **dict(zip(("agent_id", "hour", "actor_id"), key, strict=False)),
+                **{name: times * value for name, value in counts.items()},
+                "runs": times,
+                "cost_usd": times * 0.01,
+                "events_lost": 0,
+            }
+            for key, times in found.items()
+        ]
+        connection.execute(insert(table), rows)
 
 
 def _approvals(agents: list[str], size: Size) -> Iterator[dict[str, Any]]:

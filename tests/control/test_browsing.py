@@ -90,6 +90,29 @@ class TestRuns:
         assert {"1"} == found(agent="one", actor="ann")
         assert set() == found(agent="nobody")
 
+    def test_by_what_was_decided(self, plane: EmbeddedControlPlane) -> None:
+        """Runs are found by verdicts, rules and tags that came up in them, and by what rules in shadow would do."""
+        one, other = agent_in(plane, "one"), agent_in(plane, "other")
+        tagged = '{"data": {"verdict": "ALLOW", "tool": {"categories": ["pay", 7]}, "shadow": [{"ruleId": "s"}, 7]}}'
+        for number, agent in enumerate((one, one, one, other)):
+            started(plane, agent, f"{number}")
+            recorded(plane, agent, f"{number}", 1, tagged if number else '{"data": []}')
+        recorded(plane, one, "1", 2, '{"data": {"verdict": "BLOCK", "finalRuleId": "r", "tool": []}}')
+        recorded(plane, one, "1", 3, '{"data": {"verdict": "BLOCK", "finalRuleId": "r"}}')
+
+        def found(**wanted: Any) -> list[str]:
+            pages = all_pages(lambda after: plane.page_of_runs(RunFilter(**wanted), limit=1, after=after))
+            return [each.run_id for page in pages for each in page.items]
+
+        assert (["3", "2", "1"], ["1"]) == (found(verdict="ALLOW"), found(verdict="BLOCK"))
+        assert (["1"], ["3", "2", "1"], ["3", "2", "1"]) == (found(rule="r"), found(tag="pay"), found(shadow="s"))
+        assert (["2", "1"], ["1"], []) == (
+            found(tag="pay", agent="one"),
+            found(verdict="ALLOW", rule="r"),
+            found(rule="none"),
+        )
+        assert ([], ["3"]) == (found(tag="pay", agent="nobody"), found(shadow="s", agent=other))
+
     def test_another_tenant(self, plane: EmbeddedControlPlane, tmp_path: Path) -> None:
         """Nothing of another tenant is found, not by its agent's id either."""
         started(plane, agent := agent_in(plane, "one"), "1")
@@ -97,7 +120,9 @@ class TestRuns:
 
         with closing(Database(url_of(tmp_path / "plane.db"))) as database:
             north = Administration(database, "north")
+            recorded(plane, agent, "1", 1, '{"data": {"verdict": "BLOCK"}}')
             assert () == north.page_of_runs().items == north.page_of_runs(RunFilter(agent=agent)).items
+            assert () == north.page_of_runs(RunFilter(verdict="BLOCK")).items
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "é", "W10", "WzEsMl0", "bnVsbA"])
     def test_a_cursor_that_is_none(self, plane: EmbeddedControlPlane, cursor: str) -> None:
@@ -167,7 +192,7 @@ class TestEvents:
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("wanted", [{}, {"agent": "desk"}, {"actor": "ann"}, {"session": "s"}])
+@pytest.mark.parametrize("wanted", [{}, {"agent": "desk"}, {"actor": "ann"}, {"session": "s"}, {"rule": "r"}])
 def test_an_index_gives_the_order(plane: EmbeddedControlPlane, tmp_path: Path, wanted: dict[str, str]) -> None:
     """However many runs there are, no page has to sort them all."""
     from sqlalchemy import event
@@ -181,5 +206,5 @@ def test_an_index_gives_the_order(plane: EmbeddedControlPlane, tmp_path: Path, w
         browsing.page_of_runs(connection, "default", RunFilter(**wanted), limit=10)
         ((statement, values),) = statements[:1]
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
-    assert any("USING INDEX runs_by_" in step for step in plan)
+    assert any("INDEX runs_by_" in step or "INDEX run_marks_by_mark" in step for step in plan)
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan

@@ -31,7 +31,7 @@ def _database(tmp_path: Path) -> Iterator[Database]:
 
 def desk_of(database: Database, tenant: str, *policies: Any) -> Desk:
     """Return the agent `desk` of a tenant."""
-    sources = read_sources(list(policies), owner="desk") if policies else ()
+    sources = read_sources(list(policies) or None, owner="desk")
     plane = EmbeddedControlPlane(database, sources, host=Host({}, {}), tenant=tenant)
     return Desk(plane, plane.register_agent(AgentDescriptor("desk"), [], budget=PATIENT))
 

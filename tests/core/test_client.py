@@ -317,3 +317,10 @@ def test_a_closed_registration_tries_no_more(plane: ScriptedPlane) -> None:
     registration._again(registration._attempts.get(), number=1)
     assert 1 == len(plane.named("register"))
     assert [] == seen
+
+
+def test_what_has_become_of_a_question(client: HandlebarClient, plane: ScriptedPlane) -> None:
+    """Whoever has parked a run can ask whether to resume it yet."""
+    plane.approval = "approved"
+    assert "approved" == client.approval_status_sync("a-1")
+    assert ["a-1"] == plane.named("approval")

@@ -34,6 +34,7 @@ from handlebar.core.schema.governance import (
 )
 from handlebar.core.schema.metrics import MetricInfo
 from handlebar.core.schema.subjects import SubjectRef
+from handlebar.core.schema.traces import ConditionTrace, RuleTrace
 from handlebar.errors import BadAnswerError
 
 texts = st.text(max_size=8)
@@ -67,6 +68,30 @@ causes = st.one_of(
 rule_evals = st.builds(RuleEval, texts, st.booleans(), st.booleans(), st.booleans())
 shadows = st.builds(ShadowEffect, texts, texts, texts)
 versions = st.builds(PolicyVersion, texts, st.integers())
+trace_answers = st.sampled_from(["matched", "notMatched", "missing", "skipped"])
+condition_traces = st.recursive(
+    st.builds(ConditionTrace, kind=texts, asks=texts, answer=trace_answers, because=texts),
+    lambda parts: st.builds(
+        ConditionTrace,
+        kind=texts,
+        asks=texts,
+        answer=trace_answers,
+        because=texts,
+        parts=st.lists(parts, max_size=2).map(tuple),
+    ),
+    max_leaves=4,
+)
+rule_traces = st.builds(
+    RuleTrace,
+    rule_id=texts,
+    rule_name=texts,
+    policy_id=texts,
+    answer=trace_answers,
+    because=texts,
+    effect=maybe(st.sampled_from(["allow", "hitl", "block"])),
+    enforced=st.booleans(),
+    condition=maybe(condition_traces),
+)
 decisions = st.builds(
     Decision,
     st.sampled_from(Verdict),
@@ -79,6 +104,7 @@ decisions = st.builds(
     st.lists(shadows, max_size=2),
     maybe(texts),
     st.lists(versions, max_size=2),
+    maybe(st.lists(rule_traces, max_size=2).map(tuple)),
 )
 identities = st.builds(events.ToolIdentity, texts, maybe(tags))
 metric_maps = maybe(st.dictionaries(names, st.builds(MetricInfo, numbers, maybe(texts)), max_size=2))
@@ -305,7 +331,7 @@ def test_decisions_come_back_as_they_were(decision: Decision) -> None:
 def test_unknown_keys_and_nulls_are_no_matter_in_decisions(decision: Decision, more: dict[str, Any]) -> None:
     """What a later version adds, and null for what is absent, changes nothing in a decision."""
     written = wire.decision_to_dict(decision)
-    absent = {key: None for key in ("finalRuleId", "guidance", "shadow") if key not in written}
+    absent = {key: None for key in ("finalRuleId", "guidance", "shadow", "trace") if key not in written}
     if not decision.evaluated_rules:
         absent["evaluatedRules"] = None
     cause = {**{"ruleId": None, "lockdownId": None}, **more, **written["cause"]}
@@ -414,6 +440,9 @@ GOOD: dict[str, Any] = {
         {"guidance": []},
         {"shadow": "x"},
         {"shadow": [{}]},
+        {"trace": "x"},
+        {"trace": [{}]},
+        {"trace": ["r"]},
     ],
     ids=json.dumps,
 )
@@ -583,6 +612,7 @@ def test_asking_with_the_least() -> None:
     assert least == body(wire.encode_evaluate(request))
     after = evolve(request, phase="tool.after", result=Measured.of(None))
     assert {**least, "phase": "tool.after", "result": None} == body(wire.encode_evaluate(after))
+    assert {**least, "explain": True} == body(wire.encode_evaluate(evolve(request, explain=True)))
 
 
 def test_arguments_are_put_in_as_they_were_encoded() -> None:

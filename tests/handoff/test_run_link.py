@@ -6,14 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from handlebar.core.messages import LLMMessage, LLMResponse
+from handlebar.core.schema.governance import Decision, HitlPendingCause, RunControl, Verdict
 from handlebar.errors import ConfigError
 from handlebar.handoff import ChainBuilder, HandoffPacket, HandoffRailClient, PacketResponse, ServerError
 from handlebar.handoff.run_link import stamped
 from tests.handoff.packets import PACKET_ID, packet, says, stored
 from tests.support.clients import client_on
 from tests.support.http_server import HttpServer
-from tests.support.planes import ScriptedPlane
+from tests.support.planes import ALLOW, ScriptedPlane
 
 
 def notes(plane: ScriptedPlane) -> list[Any]:
@@ -83,3 +86,60 @@ def test_a_packet_of_nobodys_run(monkeypatch: pytest.MonkeyPatch, link: Any) -> 
         assert run.session_id is None
     with pytest.raises(ConfigError, match="packet"):
         governed.run(resume=link or "x")
+
+
+def test_a_run_becomes_a_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what was said, as the redactors left it, what was decided, what waits for a person, and its own ids."""
+    pending = Decision(Verdict.BLOCK, RunControl.CONTINUE, HitlPendingCause("q-1", "r-1"), "Ask first")
+    answers = {"search": [ALLOW], "pay": [pending], "book": [evolve(pending, cause=HitlPendingCause("q-2")), ALLOW]}
+    plane = ScriptedPlane(lambda request: answers[request.tool_name].pop(0))
+
+    governed = client_on(plane, monkeypatch, redactors=[lambda text: text.replace("4711", "…")])
+    with governed.run(run_id="r-1", session_id="s-1") as run:
+        run.before_llm_sync(
+            [LLMMessage("system", "Be kind."), LLMMessage("user", "I am 4711"), LLMMessage("tool", "x")]
+        )
+        run.after_llm_sync(LLMResponse([{"type": "text", "text": "Hello"}], model="m"))
+        for name in ("search", "pay", "book", "book"):
+            run.before_tool_sync(name, {"a": 1})
+    made = run.to_packet(summary="Over to you").to_agent("b", "B").build()
+    said = [(turn.role, turn.content) for turn in made.context.conversation_state]
+    assert [("user", "I am …"), ("system", "Tool output: x"), ("agent", "Hello")] == said
+    decided = [(each.id, each.decision, each.rationale) for each in made.decisions]
+    assert [
+        ("d1", "ALLOW search", ALLOW.message),
+        ("d2", "BLOCK pay", "Ask first"),
+        ("d3", "BLOCK book", "Ask first"),
+        ("d4", "ALLOW book", ALLOW.message),
+    ] == decided
+    (waiting,) = made.dependencies
+    assert ("q-1", "human_approval", "pay: Ask first", "blocked") == (
+        waiting.id,
+        waiting.type,
+        waiting.description,
+        waiting.status,
+    )
+    assert {"handlebar": {"run_id": "r-1", "session_id": "s-1", "agent": "desk"}} == made.context.custom
+    assert "desk" == made.metadata.source_agent.id
+
+
+def test_a_packet_holds_the_latest_of_a_long_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that there is room for it wherever it is kept."""
+    governed = client_on(ScriptedPlane(), monkeypatch)
+    with governed.run() as run:
+        run.before_llm_sync([LLMMessage("user", f"{number} {'x' * 60_000}") for number in range(5)])
+        long = run.to_packet(summary="s").to_agent("b", "B").build().context.conversation_state
+        run.before_llm_sync([LLMMessage("user", str(number)) for number in range(300)])
+        many = run.to_packet(summary="s").to_agent("b", "B").build().context.conversation_state
+    assert ["2", "3", "4"] == [turn.content.split()[0] for turn in long]
+    assert (200, "299") == (len(many), many[-1].content)
+
+
+def test_a_run_names_the_packet_that_it_goes_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its audit trail, so that both runs are found as one story."""
+    plane = ScriptedPlane()
+    governed = client_on(plane, monkeypatch)
+    with governed.run(resume=PacketResponse.from_dict(stored())):
+        pass
+    governed.shutdown_sync()
+    assert [{"handoff": {"packetId": PACKET_ID, "takenOver": True}}] == notes(plane)

@@ -181,7 +181,7 @@ class TestBadCalls:
             timers.schedule(0, fail)
             timers.schedule(0.05, made.set)
             assert made.wait(10)
-        assert ["handlebar"] == [record.name for record in caplog.records]
+        assert 1 == sum("scheduled call failed" in record.getMessage() for record in caplog.records)
 
     def test_one_that_hangs(self, timers: Timers) -> None:
         """A call that hangs delays no other."""

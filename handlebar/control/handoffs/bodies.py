@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from handlebar._plumbing import safe_json
+from handlebar._plumbing import strict_json
 from handlebar.control.handoffs.problems import ProblemError, misfit
 from handlebar.handoff.exceptions import ValidationError
 from handlebar.handoff.models.base import Model
@@ -54,32 +53,12 @@ def read_as(kind: type[M], members: Mapping[str, Any], *place: str | int) -> M:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        parsed = _DECODER.decode(raw.decode())
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse(raw, most_levels=MOST_LEVELS)
+    except strict_json.MalformedJsonError as error:
         raise misfit(("body",), "The body is not valid JSON in UTF-8", kind="json_invalid") from error
-    if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS and _is_deep(parsed):
-        raise misfit(("body",), f"The body is nested deeper than {MOST_LEVELS} levels", kind="json_too_deep")
-    # Halves of surrogate pairs are text that no database and no answer can hold.
-    return safe_json.plain(parsed) if rb"\u" in raw else parsed
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-
-def _is_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        level = [inner for each in level for inner in _containers(each)]
-    return bool(level)
-
-
-def _containers(value: object) -> list[object]:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [each for each in parts if isinstance(each, (dict, list))]
+    except strict_json.DeepJsonError as error:
+        deep = f"The body is nested deeper than {MOST_LEVELS} levels"
+        raise misfit(("body",), deep, kind="json_too_deep") from error
 
 
 def _at(value: Any, place: list[str | int]) -> Any:

@@ -50,4 +50,6 @@ def misfit(place: Sequence[str | int], message: str, *, kind: str = "value_error
 
         given: What was sent.
     """
-    return ProblemError(422, [{"type": kind, "loc": list(place), "msg": message, "input": given}])
+    # A key with a slip in it is still nearly a key, and answers are logged by proxies.
+    shown = None if "secret" in place else given
+    return ProblemError(422, [{"type": kind, "loc": list(place), "msg": message, "input": shown}])

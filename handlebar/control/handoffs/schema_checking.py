@@ -73,7 +73,9 @@ def _bounded(kind: Any) -> Any:
     ours = {"pattern": _pattern, "patternProperties": _pattern_properties, "uniqueItems": _unique_items}
     known = {name: ours.get(name, keyword) for name, keyword in kind.VALIDATORS.items()}
     counted = {name: partial(_counted, keyword) for name, keyword in known.items()}
-    return validators.extend(kind, counted)  # type: ignore[no-untyped-call]  # the stubs leave its types out
+    # Typed in some versions of its stubs only.
+    extend: Any = validators.extend
+    return extend(kind, counted)
 
 
 def _counted(keyword: Callable[..., Any], validator: Any, said: Any, value: Any, schema: Any) -> Any:

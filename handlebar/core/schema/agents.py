@@ -8,6 +8,9 @@ from attrs import field, frozen
 
 from handlebar.core.schema import checks
 
+LONGEST_SLUG = 200
+"""In characters: what is told apart by it, is looked up by it in every database."""
+
 
 @frozen
 class AgentDescriptor:
@@ -24,7 +27,7 @@ class AgentDescriptor:
         tags: Words that policies select agents by.
     """
 
-    slug: str = field(validator=checks.filled_text)
+    slug: str = field(validator=[checks.filled_text, checks.at_most(LONGEST_SLUG)])
     name: str | None = field(default=None, validator=checks.optional(checks.text))
     description: str | None = field(default=None, validator=checks.optional(checks.text))
     tags: tuple[str, ...] | None = field(

@@ -92,6 +92,16 @@ def filled_text(instance: Any, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigError(where(instance, attribute), value, "a str that is not empty")
 
 
+def at_most(most: int) -> Validator:
+    """Allow texts of at most *most* characters."""
+
+    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        if len(value) > most:
+            raise ConfigError(where(instance, attribute), f"({len(value)} characters)", f"at most {most} characters")
+
+    return check
+
+
 def secret(instance: Any, attribute: Attribute[Any], value: Any) -> None:
     """Allow strings that are not empty; say nothing of the value, it may be a key with a slip in it."""
     if not isinstance(value, str) or not value.strip():

@@ -8,6 +8,8 @@ from typing import ClassVar, Union
 
 from attrs import field, frozen
 
+from handlebar.core.schema.traces import RuleTrace
+
 
 class _Word(str, Enum):
     """A string enum whose `str()` is the word on the wire (StrEnum needs Python 3.11)."""
@@ -132,6 +134,9 @@ class Decision:
             control plane's policies); None where nobody decided, or nobody said who (our extension).
 
         policy_versions: The policies for this agent that were in force (our extension).
+
+        trace: What each rule said of the call, and why; None where nobody has asked for that, or no rule was asked
+            (our extension).
     """
 
     verdict: Verdict = field(converter=Verdict)
@@ -144,6 +149,7 @@ class Decision:
     shadow: tuple[ShadowEffect, ...] = field(default=(), converter=_shadow_effects)
     decided_by: str | None = None
     policy_versions: tuple[PolicyVersion, ...] = field(default=(), converter=_policy_versions)
+    trace: tuple[RuleTrace, ...] | None = None
 
     @property
     def allowed(self) -> bool:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal, Union
 
 from attrs import Factory, frozen
 
-Effect = Literal["allow", "hitl", "block"]
-"""What a rule does with a call that it matches; `hitl` asks a person (human in the loop)."""
+from handlebar.core.schema.effects import Effect as Effect
 
 Mode = Literal["enforce", "shadow"]
 """Act on what a rule says, or only report what it would have done."""

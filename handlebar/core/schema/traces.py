@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from handlebar.core.schema.rules import Effect
+from handlebar.core.schema.effects import Effect
 
 TraceAnswer = Literal["matched", "notMatched", "missing", "skipped"]
 """What was found; `missing`: a value could not be had; `skipped`: nobody had to look."""

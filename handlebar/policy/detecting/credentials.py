@@ -9,14 +9,15 @@ from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 from attrs import frozen
 
-from handlebar.policy import regexes
 from handlebar.policy.detecting.finding import Detector, pattern_detector
 
-_JWT_TEXT = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+"
+_DOTTED = re.compile(r"[A-Za-z0-9_.-]+")
+# In Base64: a brace, or white space before one.
+_HEADER_STARTS = ("e", "I", "C", "D")
+_SHORTEST_HEADER = 14
 _PRIVATE_KEY = (
     r"(?i)-{4,5} ?BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
     r"|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1[A-Z0-9]{50}"
@@ -54,7 +55,7 @@ _MOST_DIFFERENT = 56
 
 def jwt() -> Detector:
     """Return a detector of JSON Web Tokens, signed, encrypted or neither."""
-    return JwtDetector(regexes.compiled(_JWT_TEXT))
+    return JwtDetector()
 
 
 def private_key() -> Detector:
@@ -71,22 +72,19 @@ def secret_key() -> Detector:
     long a token can have: 4.2 bits a letter of 32, 4.9 of 56 and more. Digests and UUIDs, which are hexadecimal, are
     none without such a start; nor are longer tokens, which are files.
     """
-    known = pattern_detector(rf"(?:\b|_)({'|'.join(_KNOWN_SECRETS)})", lambda match: len(match[1]) >= _LEAST_KNOWN)
-    return SecretDetector(known, pattern_detector(_TOKEN, lambda match: _is_random(match[0])))
+    known = pattern_detector(rf"(?:\b|_)({'|'.join(_KNOWN_SECRETS)})", lambda found: len(found) >= _LEAST_KNOWN)
+    return SecretDetector(known, pattern_detector(_TOKEN, _is_random))
 
 
 @frozen
 class JwtDetector:
     """Finds tokens whose header decodes as JSON with an algorithm."""
 
-    dotted: Any
-
     def find(self, text: str) -> Iterator[str]:
         """Yield header and payload."""
-        for match in self.dotted.finditer(text):
-            parts = match.group().split(".")
-            for header, payload in pairwise(parts):
-                if _is_header(header):
+        for token in _DOTTED.findall(text):
+            for header, payload in pairwise(token.split(".")):
+                if payload and _may_be_header(header) and _is_header(header):
                     yield f"{header}.{payload}"
 
 
@@ -101,6 +99,10 @@ class SecretDetector:
         """Yield secrets of known issuers, then those of others."""
         yield from self.known.find(text)
         yield from self.random.find(text)
+
+
+def _may_be_header(part: str) -> bool:
+    return len(part) >= _SHORTEST_HEADER and part.startswith(_HEADER_STARTS)
 
 
 def _is_header(part: str) -> bool:

@@ -18,8 +18,8 @@ class Detector(Protocol):
         ...
 
 
-def anything(match: Any) -> bool:
-    """Say yes to every match."""
+def anything(found: str) -> bool:
+    """Say yes to whatever is found."""
     return True
 
 
@@ -33,15 +33,17 @@ class PatternDetector:
     """
 
     pattern: Any
-    is_good: Callable[[Any], bool] = anything
+    is_good: Callable[[str], bool] = anything
 
     def find(self, text: str) -> Iterator[str]:
-        """Yield the text of each good match, without what stands around its first group, if it has one."""
-        for match in self.pattern.finditer(text):
-            if self.is_good(match):
-                yield match.group(self.pattern.groups and 1)
+        """Yield each good match, without what stands around its first group, if it has one."""
+        # Bytes, because RE2 would count the characters up to each match of a str.
+        for match in self.pattern.finditer(text.encode("utf-8", "replace")):
+            found = match.group(self.pattern.groups and 1).decode("utf-8", "replace")
+            if self.is_good(found):
+                yield found
 
 
-def pattern_detector(pattern: str, is_good: Callable[[Any], bool] = anything) -> PatternDetector:
+def pattern_detector(pattern: str, is_good: Callable[[str], bool] = anything) -> PatternDetector:
     """Return a detector of what the regex *pattern* matches and *is_good* takes."""
     return PatternDetector(regexes.compiled(pattern), is_good)

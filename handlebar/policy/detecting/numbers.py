@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from typing import Any
 
 from attrs import frozen
 
-from handlebar.policy import regexes
 from handlebar.policy.detecting.finding import Detector, pattern_detector
 
-_CARD_TEXT = r"\d(?:[\s\-]{0,3}\d){13,}"
-# After which digits there may be a separator: 4-4-4-4-3 and 4-6-5.
-_CARD_CUTS = (frozenset((4, 8, 12, 16)), frozenset((4, 10)))
-_MOST_GROUPS = 5
+_CARD_GROUPS = (r"\d{4}_\d{4}_\d{4}_\d{2,4}", r"\d{4}_\d{4}_\d{4}_\d{4}_\d{1,3}", r"\d{4}_\d{6}[\s-]{1,3}\d{4,9}")
+# Looked for at each digit that begins a group, so that one card does not hide another.
+_CARDS = tuple(
+    re.compile(r"(?<!\d)(?=(" + groups.replace("_", r"[\s-]{0,3}") + r")(?!\d))", re.ASCII) for groups in _CARD_GROUPS
+)
 _CARD_NETWORKS = re.compile(
     r"4\d{15}(?:\d{3})?"  # Visa; its 13 digits of old are bar codes today
     r"|5[0-8]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"  # Mastercard, Maestro
     r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|3[568]\d{14}"  # American Express, Diners Club, JCB
     r"|6\d{15,18}"  # Discover, UnionPay, Maestro
 )
-_DIGITS = re.compile(r"\d+")
-_IBAN_START = r"[A-Za-z]{2}\d{2}"
-_IBAN_REST = re.compile(r"[\s\-]{0,2}([A-Za-z0-9])")
-_IBAN_PARTS = re.compile(r"(\d+)!")
+_NO_DIGITS = re.compile(r"[^0-9]+")
+# What twice a digit adds up to.
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+_IBAN_START = re.compile(r"([A-Za-z]{2})[0-9]{2}")
+_IBAN_PARTS = re.compile(r"(\d+)!([nac])")
+_IBAN_LETTERS = {"n": "[0-9]", "a": "[A-Za-z]", "c": "[A-Za-z0-9]"}
+_SEPARATORS = re.compile(r"[\s\-]+")
 _NINO = r"(?i)\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][\s\-]?\d{2}[\s\-]?\d{2}[\s\-]?\d{2}[\s\-]?[A-D]\b"
 _NO_NINO = frozenset(("BG", "GB", "KN", "NK", "NT", "TN", "ZZ"))
 
@@ -36,87 +37,80 @@ def credit_card() -> Detector:
 
     It knows those of the large networks, in one piece or in the groups that cards show, with blanks or dashes between.
     """
-    from stdnum import luhn
-
-    return CardDetector(regexes.compiled(_CARD_TEXT), luhn.is_valid)
+    return CardDetector()
 
 
 def iban() -> Detector:
     """Return a detector of IBANs with the right length, structure and check digits."""
     from stdnum import iban as library
 
-    return IbanDetector(regexes.compiled(_IBAN_START), library.is_valid, _iban_lengths())
+    return IbanDetector(_iban_rests(), library.is_valid)
 
 
 def uk_nino() -> Detector:
     """Return a detector of British national insurance numbers; they have no check digit."""
-    return pattern_detector(_NINO, lambda match: match.group()[:2].upper() not in _NO_NINO)
+    return pattern_detector(_NINO, lambda found: found[:2].upper() not in _NO_NINO)
 
 
 @frozen
 class CardDetector:
     """Finds card numbers among other digits."""
 
-    digits: Any
-    has_check_digit: Callable[[str], bool]
-
     def find(self, text: str) -> Iterator[str]:
         """Yield the digits of each card."""
-        for match in self.digits.finditer(text):
-            groups = _DIGITS.findall(match.group())
-            yield from filter(self._is_card, _joined_groups(groups))
-
-    def _is_card(self, number: str) -> bool:
-        return _CARD_NETWORKS.fullmatch(number) is not None and self.has_check_digit(number)
+        for pattern in _CARDS:
+            numbers = (_NO_DIGITS.sub("", match[1]) for match in pattern.finditer(text))
+            yield from filter(_is_card, numbers)
 
 
-def _joined_groups(groups: list[str]) -> Iterator[str]:
-    """Yield each group, and what it makes with those behind it where cards are cut like that."""
-    for start in range(len(groups)):
-        number = ""
-        cuts: set[int] = set()
-        for group in groups[start : start + _MOST_GROUPS]:
-            if not any(cuts <= allowed for allowed in _CARD_CUTS):
-                break
-            number += group
-            cuts.add(len(number))
-            yield number
+def _is_card(number: str) -> bool:
+    return _CARD_NETWORKS.fullmatch(number) is not None and _has_check_digit(number)
+
+
+def _has_check_digit(number: str) -> bool:
+    """Whether *number* ends with what Luhn's formula asks for."""
+    doubled = number[-2::-2].translate(_DOUBLED)
+    return sum(map(int, number[::-2] + doubled)) % 10 == 0
 
 
 @frozen
 class IbanDetector:
-    """Finds IBANs, whatever stands before and behind them."""
+    """
+    Finds IBANs, whatever stands before and behind them.
 
-    start: Any
+    Attributes:
+        rests: What stands behind the check digits, by country.
+    """
+
+    rests: Mapping[str, re.Pattern[str]]
     is_iban: Callable[..., bool]
-    lengths: Mapping[str, int]
 
     def find(self, text: str) -> Iterator[str]:
         """Yield each IBAN without separators."""
-        for match in self.start.finditer(text):
-            head = match.group().upper()
-            length = self.lengths.get(head[:2], 0)
-            number = head + "".join(islice(_iban_rest(text, match.end()), max(length - len(head), 0)))
-            if len(number) == length and self.is_iban(number, check_country=False):
+        for start in _IBAN_START.finditer(text):
+            pattern = self.rests.get(start[1].upper())
+            rest = pattern.match(text, start.end()) if pattern else None
+            number = rest and start.group().upper() + _SEPARATORS.sub("", rest.group())
+            if number and _has_check_digits(number) and self.is_iban(number, check_country=False):
                 yield number
 
 
-def _iban_rest(text: str, position: int) -> Iterator[str]:
-    """Yield letters and digits, with a separator between them now and then."""
-    while match := _IBAN_REST.match(text, position):
-        yield match.group(1)
-        position = match.end()
+def _has_check_digits(number: str) -> bool:
+    """Whether *number* gives one when it is divided by 97; letters count from ten, and the start comes last."""
+    return int("".join(str(int(letter, 36)) for letter in number[4:] + number[:4])) % 97 == 1
 
 
-def _iban_lengths() -> dict[str, int]:
-    """Return how long an IBAN of each country is."""
+def _iban_rests() -> dict[str, re.Pattern[str]]:
+    """Return what IBANs of each country look like behind the check digits, with separators now and then."""
     from stdnum import numdb
 
     registry = numdb.get("iban")
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     known = {first + second: registry.info(first + second)[0][1] for first in letters for second in letters}
-    return {
-        country: 4 + sum(map(int, _IBAN_PARTS.findall(about["bban"])))
-        for country, about in known.items()
-        if "bban" in about
-    }
+    return {country: _iban_rest(about["bban"]) for country, about in known.items() if "bban" in about}
+
+
+def _iban_rest(structure: str) -> re.Pattern[str]:
+    """Return the pattern of a *structure* such as `4!a6!n8!n`."""
+    parts = _IBAN_PARTS.findall(structure)
+    return re.compile("".join(rf"(?:[\s\-]{{0,2}}{_IBAN_LETTERS[kind]}){{{count}}}" for count, kind in parts), re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _PIECE = 1024
+_MOST_REMEMBERED = 1 << 16
 _STRUCK_THROUGH = 1
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f")
 
@@ -28,13 +29,14 @@ def _normalised(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
 
 
-class _Letters:
-    """What `str.translate` makes of each character."""
+class _Letters(dict[int, "str | None"]):
+    """What `str.translate` makes of each character; those met so far are remembered."""
 
-    def __getitem__(self, code: int) -> str | None:
-        if code < 128:
-            raise LookupError  # keeps the character
-        return _plain_letter(chr(code))
+    def __missing__(self, code: int) -> str | None:
+        made = _plain_letter(chr(code))
+        if len(self) < _MOST_REMEMBERED:
+            self[code] = made
+        return made
 
 
 def _plain_letter(letter: str) -> str | None:
@@ -57,4 +59,4 @@ def _is_invisible(letter: str) -> bool:
     )
 
 
-_LETTERS = _Letters()
+_LETTERS = _Letters({code: chr(code) for code in range(128)})

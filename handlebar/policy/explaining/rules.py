@@ -11,7 +11,7 @@ from handlebar.core.schema.rules import Effect, Policy, Rule
 from handlebar.core.schema.traces import RuleTrace
 from handlebar.policy.answers import Answer, Missing
 from handlebar.policy.asking_once import AskedOnce
-from handlebar.policy.engine import Outcome, compile_policies, in_order
+from handlebar.policy.engine import Engine, Outcome, compile_policies, in_order
 from handlebar.policy.explaining.trees import traced, word_for
 from handlebar.policy.facts import Call, Facts
 from handlebar.policy.ruling import effect_if_missing, is_in_shadow
@@ -33,10 +33,21 @@ class Explanation:
     rules: tuple[RuleTrace, ...]
 
 
-def explain(policies: Sequence[Policy], call: Call, facts: Facts) -> Explanation:
-    """Return what *policies* say of *call*, as an engine of theirs would, and how that came about."""
+def explain(policies: Sequence[Policy], call: Call, facts: Facts, *, engine: Engine | None = None) -> Explanation:
+    """
+    Return what *policies* say of *call*, as an engine of theirs would, and how that came about.
+
+    Args:
+        policies: The policies.
+
+        call: The call.
+
+        facts: The facts; each question is asked once.
+
+        engine: The engine of the *policies*, where they have been compiled for the call's agent already.
+    """
     asked = AskedOnce(facts)
-    engine = compile_policies(policies, agent_slug=call.agent_slug, agent_tags=call.agent_tags)
+    engine = engine or compile_policies(policies, agent_slug=call.agent_slug, agent_tags=call.agent_tags)
     pairs = in_order((rule, policy) for policy in policies for rule in policy.rules)
     return Explanation(engine.evaluate(call, asked), tuple(_explained(*pair, call, asked) for pair in pairs))
 

@@ -59,7 +59,7 @@ def _unfolded(origin: str, source: Any, problems: list[str]) -> Iterator[tuple[s
         yield origin, source
         return
     path = os.fsdecode(source)
-    for file in _tried(lambda: _files(path), path, problems):
+    for file in _tried(lambda: files_in(path), path, problems):
         yield str(file), file
 
 
@@ -72,8 +72,13 @@ def _tried(read: Callable[[], list[T]], origin: str, problems: list[str]) -> lis
         return []
 
 
-def _files(source: str) -> list[Path]:
-    """Return the file at *source*, or the policy files in the folder there, sorted."""
+def files_in(source: str) -> list[Path]:
+    """
+    Return the file at *source*, or the policy files in the folder there, sorted.
+
+    Raises:
+        DocumentError: There are none, or nobody may look.
+    """
     if not source:
         # Path("") is the working directory, which nobody has asked for.
         raise DocumentError("the path is empty; expected a file or a folder")

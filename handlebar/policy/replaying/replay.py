@@ -12,6 +12,7 @@ from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
 from handlebar.core.schema.rules import Effect, Policy
 from handlebar.policy.engine import Engine, Outcome, compile_policies
+from handlebar.policy.explaining import Explanation, explain
 from handlebar.policy.facts import Call, CountQuery, MetricQuery, UnavailableError
 from handlebar.policy.remembering import Caller, Memory, RememberedFacts
 from handlebar.policy.replaying.recorded import RecordedCall
@@ -99,6 +100,12 @@ class Replay:
         outcome = engine.evaluate(_call(call, agent), facts)
         self._remember(call, caller, engine, outcome)
         return Replayed(call, outcome, _doubts(call, facts))
+
+    def explain(self, call: RecordedCall) -> Explanation:
+        """Return what the policies say of *call*, which is not decided yet, and why; it does not count by that."""
+        agent, _ = self._known(call.agent)
+        facts = _RecordedFacts(memory=self._memory, caller=_caller(call), metrics=call.metrics)
+        return explain(self._policies, _call(call, agent), facts)
 
     def _known(self, name: str) -> tuple[AgentDescriptor, Engine]:
         if name not in self._engines:

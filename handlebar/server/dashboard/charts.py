@@ -28,13 +28,15 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], *
     """
     pygal, style_of = _library()
 
-    ink = "#d6d9de" if dark else "#3a4048"
+    ink, faint = ("#d6d9de", "#4a515b") if dark else ("#3a4048", "#d9dce1")
     style = style_of(
         background="transparent",
         plot_background="transparent",
         foreground=ink,
         foreground_strong=ink,
         foreground_subtle=ink,
+        guide_stroke_color=faint,
+        major_guide_stroke_color=faint,
         colors=_COLOURS,
         font_family="sans-serif",
         label_font_size=13,

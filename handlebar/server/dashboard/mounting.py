@@ -14,8 +14,9 @@ from handlebar.control.handoffs.api import HandoffApi
 from handlebar.control.handoffs.delivering import Deliverer
 from handlebar.control.handoffs.targets import usual_targets
 from handlebar.control.keys import KeyRing
+from handlebar.control.policies import NOTHING_CONFIGURED
 from handlebar.errors import UnreachableError
-from handlebar.server.dashboard import agents, handoffs, inbox, keys, overview, policies, runs
+from handlebar.server.dashboard import agents, handoffs, inbox, keys, overview, policies, promoting, run, runs, webhooks
 from handlebar.server.dashboard.logging_in import LoggingIn
 from handlebar.server.dashboard.pages import POLICY, House, add_pages
 from handlebar.server.dashboard.sessions import Sessions
@@ -25,11 +26,14 @@ from handlebar.server.tenants import Tenants
 PAGES = (
     *overview.PAGES,
     *runs.PAGES,
+    *run.PAGES,
     *inbox.PAGES,
+    *promoting.PAGES,
     *policies.PAGES,
     *agents.PAGES,
     *handoffs.PAGES,
     *keys.PAGES,
+    *webhooks.PAGES,
 )
 """Every page that needs a session."""
 
@@ -40,8 +44,9 @@ def create_dashboard(database: str | Database, *, tenants: Tenants | None = None
     """
     Return the dashboard, to be registered with a Flask app: `app.register_blueprint(dashboard, url_prefix="/agents")`.
 
-    People log in with a key of the role `viewer` or `admin`. In a Django project, mount `handlebar.server.create_app()`
-    beside it, with werkzeug's DispatcherMiddleware. Opens nothing yet.
+    People log in with a key of the role `viewer` or `admin`. A Django project mounts such an app beside its own, in
+    its module `wsgi`: `application = DispatcherMiddleware(application, {"/agents": app})`, from
+    `werkzeug.middleware.dispatcher`. Opens nothing yet.
 
     Args:
         database: The URL of the control plane's database.
@@ -52,12 +57,12 @@ def create_dashboard(database: str | Database, *, tenants: Tenants | None = None
         ConfigError: *database* is no such URL.
     """
     opened = database if isinstance(database, Database) else Database(database)
-    planes = tenants or Tenants(opened, (), Deliverer(opened, usual_targets()))
+    planes = tenants or Tenants(opened, NOTHING_CONFIGURED, Deliverer(opened, usual_targets()))
     blueprint = Blueprint("handlebar_dashboard", __name__, template_folder="templates")
     access = BrowserAccess(opened)
     sessions = Sessions(access)
     LoggingIn(access, sessions).add_to(blueprint)
-    house = House(tenants=planes, keys=KeyRing(opened), handoffs=HandoffApi(opened))
+    house = House(tenants=planes, keys=KeyRing(opened), handoffs=HandoffApi(opened, on_change=planes.wake))
     add_pages(blueprint, PAGES, sessions, house)
     blueprint.add_url_rule("/static/<mark>/<name>", "static_file", _static, methods=["GET"])
     blueprint.after_request(_guarded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
 from typing import Any
@@ -36,18 +37,18 @@ class Span:
 def _overview(visit: Visit) -> str:
     span = _span(visit)
     plane = visit.plane
-    hours = plane.usage_by_hour(since_hour=span.first)
+    bars = _bars(plane.usage_by_hour(since_hour=span.first), span)
     return show(
         "overview.html",
         visit,
         span=span,
         days=_DAYS,
-        total=_total(hours),
-        bars=_bars(hours, span),
+        total=_total(usage for _, usage in bars),
+        bars=bars,
         agents=plane.usage_by_agent(since_hour=span.first),
         slugs=plane.agent_slugs(),
         actors=plane.usage_by_actor(since_hour=span.first),
-        waiting=plane.approvals(status="pending", limit=5),
+        waiting=visit.inbox.waiting(limit=5),
         lockdowns=plane.lockdowns(),
     )
 
@@ -79,8 +80,8 @@ def _span(visit: Visit) -> Span:
     return Span(days, last - days * 24 + 1, last, {1: 1, 7: 6, 30: 24}[days])
 
 
-def _total(hours: list[UsageOf]) -> Usage:
-    return reduce(add, (each.usage for each in hours), Usage())
+def _total(parts: Iterable[Usage]) -> Usage:
+    return reduce(add, parts, Usage())
 
 
 def _bars(hours: list[UsageOf], span: Span) -> list[tuple[str, Usage]]:
@@ -90,7 +91,7 @@ def _bars(hours: list[UsageOf], span: Span) -> list[tuple[str, Usage]]:
     for start in range(span.first, span.last + 1, span.step):
         parts = [known.get(hour, Usage()) for hour in range(start, start + span.step)]
         form = "%H:%M" if span.step == 1 else "%d %b %H:%M" if span.step < 24 else "%d %b"
-        bars.append((moment(start * _HOUR).strftime(form), reduce(add, parts, Usage())))
+        bars.append((moment(start * _HOUR).strftime(form), _total(parts)))
     return bars
 
 

@@ -10,6 +10,7 @@ from attrs import frozen
 from flask import Blueprint, Request, Response, redirect, render_template, request, url_for
 
 from handlebar.control.handoffs.api import HandoffApi
+from handlebar.control.inbox import Inbox
 from handlebar.control.keys import KeyRing
 from handlebar.control.service import EmbeddedControlPlane
 from handlebar.errors import ConfigError, PolicyError, RefusedError
@@ -47,6 +48,11 @@ class Visit:
     names: Mapping[str, str]
 
     @property
+    def inbox(self) -> Inbox:
+        """What waits for the people of the visitor's tenant."""
+        return self.house.tenants.inbox(self.session.tenant)
+
+    @property
     def plane(self) -> EmbeddedControlPlane:
         """The control plane of the visitor's tenant."""
         return self.house.tenants.plane(self.session.tenant)
@@ -63,7 +69,8 @@ class Visit:
         """Return the path of this page with *changes* in its query."""
         query = {**self.request.args.to_dict(), **changes}
         kept = {name: value for name, value in query.items() if value}
-        return f"{self.request.path}?{urlencode(kept)}" if kept else self.request.path
+        path = self.request.root_path + self.request.path
+        return f"{path}?{urlencode(kept)}" if kept else path
 
 
 View = Callable[[Visit], Any]
@@ -133,4 +140,4 @@ def refused(visit: Visit, status: int, message: str) -> Response:
 
 def _local_path(asked: Request) -> str | None:
     """Return where to go on after logging in: only to what can be looked at."""
-    return asked.full_path.rstrip("?") if asked.method == "GET" else None
+    return asked.root_path + asked.full_path.rstrip("?") if asked.method == "GET" else None

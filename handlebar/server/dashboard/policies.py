@@ -12,9 +12,11 @@ from flask import Response
 
 from handlebar.control.policy_store import BY_API, PolicyRecord
 from handlebar.core.schema.rules import Policy
-from handlebar.errors import PolicyError
+from handlebar.errors import ConfigError, PolicyError
 from handlebar.policy import PolicyText, load_policies, policy_to_dict
 from handlebar.server.dashboard.pages import Page, Visit, go_to, refused, show
+from handlebar.server.dashboard.promoting import in_shadow
+from handlebar.server.dashboard.trying import HOURS, one_call, replay
 
 _NEW = """name: A new policy
 agentSelector: {anyOfSlugs: [my-agent]}
@@ -63,7 +65,16 @@ def _policies(visit: Visit) -> str:
 def _policy(visit: Visit) -> str:
     history = visit.plane.policy_history(visit.names["policy_id"])
     changes = [Change(record, _difference(before, record)) for before, record in zip((None, *history), history)]  # noqa: B905  # the first has none before it
-    return show("policy.html", visit, record=history[-1], changes=changes[::-1], editable=history[-1].source == BY_API)
+    latest = history[-1]
+    shadows = in_shadow(visit.plane, latest.policy) if latest.policy is not None else []
+    return show(
+        "policy.html",
+        visit,
+        record=latest,
+        changes=changes[::-1],
+        editable=latest.source == BY_API,
+        shadows=shadows,
+    )
 
 
 def _edit(visit: Visit) -> str:
@@ -79,17 +90,35 @@ def _check(visit: Visit) -> Response:
 
 
 def _save(visit: Visit) -> Any:
-    text = visit.request.form.get("content", "").replace("\r\n", "\n")
+    text, version = _text(visit), visit.field("version")
     problems = problems_in(text)
     if problems:
-        return Response(_editor(visit, text, problems=problems, version=None), 400)
+        return Response(_editor(visit, text, problems=problems, version=version), 400)
     policies = load_policies(PolicyText(text))
     if len(policies) != 1:
         return refused(visit, 400, "Edit one policy at a time.")
-    version = visit.field("version")
     if_version = int(version) if version.isdecimal() and len(version) < 10 else None
     saved = visit.plane.put_policy(policy_to_dict(policies[0]), new=if_version is None, if_version=if_version)
     return go_to("policy", policy_id=saved.policy_id, said="In force from the next decision on, in every process.")
+
+
+def _try(visit: Visit) -> Any:
+    """Show what the text in the editor would do; it is saved nowhere."""
+    text, version = _text(visit), visit.field("version")
+    problems = problems_in(text)
+    if problems:
+        return Response(_editor(visit, text, problems=problems, version=version), 400)
+    (tried, *_) = load_policies(PolicyText(text))
+    try:
+        found = {"explanation": one_call(visit, tried)} if visit.field("try") == "call" else {}
+        replayed = {"replaying": replay(visit, tried)} if visit.field("try") == "replay" else {}
+    except ConfigError as error:
+        return Response(_editor(visit, text, problems=[], version=version, wrong=str(error)), 400)
+    return _editor(visit, text, problems=[], version=version, **found, **replayed)
+
+
+def _text(visit: Visit) -> str:
+    return visit.request.form.get("content", "").replace("\r\n", "\n")
 
 
 def _delete(visit: Visit) -> Any:
@@ -97,8 +126,8 @@ def _delete(visit: Visit) -> Any:
     return go_to("policies", said="Taken back. Its versions are kept.")
 
 
-def _editor(visit: Visit, text: str, *, problems: list[str], version: int | None) -> str:
-    return show("policy_edit.html", visit, text=text, problems=problems, version=version)
+def _editor(visit: Visit, text: str, *, problems: list[str], version: int | str | None, **tried: Any) -> str:
+    return show("policy_edit.html", visit, text=text, problems=problems, version=version, hours=HOURS, **tried)
 
 
 def _difference(before: PolicyRecord | None, after: PolicyRecord) -> tuple[str, ...]:
@@ -116,6 +145,7 @@ PAGES = (
     Page("GET", "/policies", "policies", _policies),
     Page("GET", "/policies/edit", "policy_edit", _edit, changes=True),
     Page("POST", "/policies/check", "policy_check", _check, changes=True),
+    Page("POST", "/policies/try", "policy_try", _try, changes=True),
     Page("POST", "/policies", "policy_save", _save, changes=True),
     Page("GET", "/policies/<path:policy_id>", "policy", _policy),
     Page("POST", "/policies/<path:policy_id>/delete", "policy_delete", _delete, changes=True),

@@ -1,59 +1,44 @@
-"""Runs: a list that filters, and one run as a timeline."""
+"""Runs: a list that filters, and pages."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timezone
 
-from flask import Response
+from handlebar.control.browsing import RUN_STATUSES, RunFilter
+from handlebar.errors import ConfigError
+from handlebar.server.dashboard.pages import Page, Visit, show
 
-from handlebar.server.dashboard.live import watching
-from handlebar.server.dashboard.pages import Page, Visit, refused, show
-from handlebar.server.dashboard.timeline import entries
+_AT_ONCE = 50
+_WORDS = ("agent", "actor", "session", "status", "verdict", "rule", "tag")
+_TIMES = ("since", "until")
 
 
 def _runs(visit: Visit) -> str:
     plane = visit.plane
-    return show("runs.html", visit, runs=plane.runs(limit=50), slugs=plane.agent_slugs())
-
-
-def _run(visit: Visit) -> Any:
-    plane, run_id = visit.plane, visit.names["run_id"]
-    found = plane.runs_of_id(run_id)
-    events = plane.events(run_id)
-    if not found and not events:
-        return refused(visit, 404, "There is no such run.")
-    reports = list(plane.verify_chains(run_id))
+    page = plane.page_of_runs(_wanted(visit), limit=_AT_ONCE, after=visit.argument("cursor"))
     return show(
-        "run.html",
+        "runs.html",
         visit,
-        run_id=run_id,
-        runs=found,
+        runs=page.items,
+        next_cursor=page.next,
         slugs=plane.agent_slugs(),
-        entries=entries(events),
-        reports=reports,
-        active=any(each.status == "active" for each in found),
+        statuses=RUN_STATUSES,
+        verdicts=("ALLOW", "BLOCK"),
     )
 
 
-def _live(visit: Visit) -> Response:
-    plane, run_id = visit.plane, visit.names["run_id"]
-    return watching(
-        lambda: sum(report.chain.length for report in plane.verify_chains(run_id)),
-        is_over=lambda: all(each.status != "active" for each in plane.runs_of_id(run_id)),
-    )
+def _wanted(visit: Visit) -> RunFilter:
+    words = {name: visit.argument(name) for name in _WORDS}
+    times = {name: _moment(name, visit.argument(name)) for name in _TIMES}
+    return RunFilter(**words, **times)  # type: ignore[arg-type]  # of two kinds, each where it belongs
 
 
-def _export(visit: Visit) -> Response:
-    run_id = visit.names["run_id"]
-    lines = (event.body.replace("\n", " ") + "\n" for event in visit.plane.stored_events(run_id))
-    name = "".join(letter if letter.isalnum() else "-" for letter in run_id)[:80]
-    headers = {"content-disposition": f'attachment; filename="{name}.jsonl"'}
-    return Response(lines, mimetype="application/x-ndjson", headers=headers)
+def _moment(name: str, text: str | None) -> datetime | None:
+    """Return the time that a browser has sent: without a zone, which is said to be UTC."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=timezone.utc) if text else None
+    except ValueError:
+        raise ConfigError(name, text, "a time such as 2026-07-01T18:00") from None
 
 
-PAGES = (
-    Page("GET", "/runs", "runs", _runs),
-    Page("GET", "/runs/<path:run_id>/export", "run_export", _export),
-    Page("GET", "/runs/<path:run_id>", "run", _run),
-    Page("GET", "/live/runs/<path:run_id>", "run_live", _live),
-)
+PAGES = (Page("GET", "/runs", "runs", _runs),)

@@ -6,9 +6,11 @@ import random
 import re
 import string
 from base64 import urlsafe_b64encode
+from ipaddress import IPv6Network, ip_address
 
+import phonenumbers
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from stdnum import iban as iban_numbers
 from stdnum import luhn
@@ -42,6 +44,7 @@ FOUND = [
     ("email", "mailto:a@xn--bcher-kva.xn--p1ai?x", ["a@xn--bcher-kva.xn--p1ai"]),
     ("email", "anna\uff20example\uff0ecom", ["anna@example.com"]),
     ("email", "an\u200bna@exam\u00adple.com", ["anna@example.com"]),
+    ("email", "anna@example.com.pdf, anna@example.zip", ["anna@example.com", "anna@example.zip"]),
     ("email_domain", "anna@mail.example.com, *@b.org", ["mail.example.com", "b.org"]),
     ("phone", "+44 20 7946 0958 2024", ["+44 20 7946 0958"]),
     ("phone", "tel:+4930901820,+33 (1) 42-68-53.00", ["+4930901820", "+33 (1) 42-68-53.00"]),
@@ -94,7 +97,8 @@ LEFT_ALONE = [
     *((name, SPOKEN) for name in DETECTORS),
     *((name, f"{UUID} {DIGEST} {UUID.upper()}") for name in DETECTORS),
     ("email", "@anna, anna@home, a@b.1, 5 @ 3.com"),
-    ("email_domain", "@anna anna@localhost"),
+    ("email", "image@2x.png sprite@3x.JPEG bundle@1.2.min.js"),
+    ("email_domain", "@anna anna@localhost logo@2x.webp"),
     ("phone", "4155552671 1706659200000 07911123456 555-2671 999-999-9999 +999 1234567 1.415.555"),
     ("phone", "192.168.100.2000 12-34-56 2024/01/31 order 0001 1234"),
     ("credit_card", "4111111111111112 4111 1111 1111 1112 1706659200000 4006381333931 41111 11111 111111"),
@@ -192,6 +196,32 @@ def test_hostile_text(name: str, part: str) -> None:
     """A mebibyte made to keep a detector busy is done in seconds; quadratic work would need hours, or give up."""
     text = part * (2**20 // len(part))
     assert None is next(detector(name).find(text), None)
+
+
+def test_phone_numbers_of_every_country() -> None:
+    """The first look at a number lets none pass by that the library has as an example, with or without a prefix."""
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
+            number = phonenumbers.example_number_for_type(region, kind)
+            if number is None or len(str(number.national_number)) + len(str(number.country_code)) < 7:
+                continue
+            text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+            assert [text] == found("phone", text)[:1], region
+
+
+@settings(deadline=None)
+@given(st.text("0123456789abcdefF:.", max_size=20) | st.ip_addresses().map(str))
+def test_ip_addresses_are_those_of_the_standard_library(text: str) -> None:
+    """What is found is an address to `ipaddress`, and an address that stands alone is found."""
+    for each in found("ip_address", text):
+        ip_address(each)
+    try:
+        alone = ip_address(text)
+    except ValueError:
+        return
+    assert alone.version == 6 or text in found("ip_address", text)
+    if alone.version == 6 and alone not in IPv6Network("::/96"):
+        assert text in found("ip_address", text)
 
 
 def test_hostile_header() -> None:

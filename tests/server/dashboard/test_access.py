@@ -13,8 +13,20 @@ from tests.server.dashboard.browser import Person
 from tests.support.control import url_of
 from tests.support.servers import Place
 
-PAGES = ["/", "/runs", "/inbox", "/policies", "/agents", "/handoffs", "/keys", "/policies/edit", "/live/inbox"]
+PAGES = [
+    "/",
+    "/runs",
+    "/inbox",
+    "/policies",
+    "/agents",
+    "/handoffs",
+    "/keys",
+    "/webhooks",
+    "/policies/edit",
+    "/live/inbox",
+]
 CHANGES = ["/policies", "/keys", "/agents/desk/lockdown", "/agents/desk/lift", "/inbox/a-1", "/policies/p/delete"]
+CHANGES += ["/policies/try", "/policies/p/promote", "/webhooks", "/webhooks/w/delete", "/webhooks/dead-letters/d"]
 
 
 def access(place: Place) -> BrowserAccess:
@@ -41,6 +53,12 @@ def test_a_key_logs_in(place: Place, visitor: Person) -> None:
     cookie = answer.headers["set-cookie"]
     assert ("HttpOnly" in cookie, "SameSite=Lax" in cookie) == (True, True)
     assert "Overview" in visitor.sees("/")
+
+
+def test_password_managers_know_what_they_keep(visitor: Person) -> None:
+    """The key has a name beside it, which nobody has to type or to see."""
+    page = visitor.sees("/log-in")
+    assert '<input name="username" autocomplete="username" value="Handlebar" hidden>' in page
 
 
 @pytest.mark.parametrize("wrong", ["", "hb_wrong", "x" * 10_000, "\N{SNOWMAN}\r\nset-cookie: a=b"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +12,13 @@ import pytest
 import handlebar
 from handlebar.core.client import HandlebarClient
 from handlebar.core.config import RunConfig
+from tests.support.chromium import CHROMIUM, chromium
 from tests.support.control import a_policy, a_rule
 from tests.support.servers import Served, a_key, servers
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-PAGES = ["", "runs", "inbox", "policies", "policies/edit", "agents", "handoffs", "keys"]
+PAGES = ["", "runs", "inbox", "policies", "policies/edit", "agents", "handoffs", "keys", "webhooks"]
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,10 +37,8 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module", name="browser")
 def _browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(name="page")
@@ -121,6 +116,24 @@ def test_a_policy_is_edited_badly_and_well(served: Served, page: Any) -> None:
     page.wait_for_selector("text=No problems.")
     page.click("text=Put it in force")
     page.wait_for_selector("text=In force from the next decision on")
+
+
+def test_a_policy_is_tried(served: Served, page: Any, client: HandlebarClient) -> None:
+    """On one call and on what was called lately, before it is saved; what was typed stays."""
+    run = client.start_run_sync(RunConfig("tried-run"))
+    run.before_tool_sync("look", {"amount": 900})
+    run.end_sync()
+    client.shutdown_sync()
+    page.goto(f"{served.url}/dashboard/policies/edit")
+    large = {"kind": "toolArg", "type": "number", "path": "amount", "op": "gt", "value": 500}
+    page.fill("textarea", json.dumps(a_policy(a_rule(large, tool="look"), name="Tried")))
+    page.fill("input[name=tool]", "look")
+    page.fill("input[name=args]", '{"amount": 501}')
+    page.click("text=Try this call")
+    page.wait_for_selector("h2:has-text('That call: block')")
+    page.click("text=Decide them again")
+    page.wait_for_selector("h2:has-text('1 would change')")
+    assert "Tried" in page.input_value("textarea")
 
 
 def test_locking_down(served: Served, page: Any, client: HandlebarClient) -> None:

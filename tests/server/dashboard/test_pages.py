@@ -138,8 +138,8 @@ def test_answering(place: Place, admin: Caller, boss: Person) -> None:
     approval = waiting(place, admin, boss)
     page = boss.sees("/inbox")
     assert ("refund" in page, '"amount": 7' in page, "the-rule" in page) == (True, True, True)
-    assert 303 == boss.sends(f"/inbox/{approval}", status="approved", who="Ann", note="fine").status_code
-    second = boss.sends(f"/inbox/{approval}", status="denied", who="Bob")
+    assert 303 == boss.sends(f"/inbox/{approval}", response="approved", who="Ann", note="fine").status_code
+    second = boss.sends(f"/inbox/{approval}", response="denied", who="Bob")
     assert (409, True) == (second.status_code, "Ann (approved)" in second.text)
     assert "Nobody waits" in boss.sees("/inbox")
     assert "approved" == admin.does("GET", f"/v1/approvals/{approval}")["status"]
@@ -148,8 +148,8 @@ def test_answering(place: Place, admin: Caller, boss: Person) -> None:
 def test_an_answer_that_is_none(place: Place, admin: Caller, boss: Person) -> None:
     """Changes nothing."""
     approval = waiting(place, admin, boss)
-    assert 400 == boss.sends(f"/inbox/{approval}", status="maybe").status_code
-    assert 404 == boss.sends("/inbox/none", status="approved").status_code
+    assert 400 == boss.sends(f"/inbox/{approval}", response="maybe").status_code
+    assert 404 == boss.sends("/inbox/none", response="approved").status_code
     assert "pending" == admin.does("GET", f"/v1/approvals/{approval}")["status"]
 
 
@@ -181,10 +181,7 @@ def test_editing_a_policy(admin: Caller, boss: Person) -> None:
     assert "refund" in boss.sees(f"/policies/edit?policy={policy}")
     assert 303 == boss.sends("/policies", content=newer, version="1").status_code
     page = boss.sees(f"/policies/{policy}")
-    assert ("Version 2" in page, "-    value: refund" in page.replace("  value", "    value"[2:])) == (
-        True,
-        "value: refund" in page,
-    )
+    assert ("Version 2" in page, "-    value: refund" in page, "+    value: pay" in page) == (True, True, True)
     assert 412 == boss.sends("/policies", content=GOOD, version="1").status_code
     assert 409 == boss.sends("/policies", content=GOOD).status_code
     assert 303 == boss.sends(f"/policies/{policy}/delete").status_code
@@ -203,7 +200,7 @@ def test_editing_a_policy(admin: Caller, boss: Person) -> None:
 )
 def test_a_policy_that_is_none(boss: Person, wrong: str, words: str) -> None:
     """Is refused with the loader's own words, and what was typed is still there."""
-    problems = boss.sends("/policies/check", content=wrong).json["problems"]
+    problems = boss.sends("/policies/check", content=wrong).get_json()["problems"]
     assert any(words in problem for problem in problems)
     answer = boss.sends("/policies", content=wrong)
     assert 400 == answer.status_code
@@ -225,8 +222,7 @@ def test_hand_offs(admin: Caller, boss: Person) -> None:
     """A list by status, and one packet with its history."""
     agents = {"source_agent": {"id": "a", "name": "Triage"}, "target_agent": {"id": "b", "name": "Billing"}}
     packet = {"metadata": agents, "context": {"summary": "Refund <b>me</b>"}}
-    made = admin.call("POST", "/api/v1/packets", packet).json
-    assert made is not None
+    made = admin.call("POST", "/api/v1/packets", packet).get_json()
     assert "Refund <b>me</b>" in boss.sees("/handoffs?status=created")
     assert "No packet" in boss.sees("/handoffs?status=completed")
     assert "Billing" in boss.sees(f"/handoffs/{made['id']}")

@@ -73,6 +73,7 @@ def upgrade() -> None:
     )
     op.create_index("approvals_by_fingerprint", "approvals", ["fingerprint", "created_at"], unique=False)
     op.create_index("approvals_by_status", "approvals", ["status", "created_at"], unique=False)
+    op.create_index("approvals_by_tool", "approvals", ["agent_id", "tool_name", "created_at"], unique=False)
     op.create_table(
         "batches",
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -92,8 +93,11 @@ def upgrade() -> None:
         sa.Column("agent_id", sa.Text(), nullable=False),
         sa.Column("tool_name", sa.Text(), nullable=False),
         sa.Column("tool_tags", sa.Text(), nullable=False, comment="a JSON list"),
+        sa.Column(
+            "digest", sa.Text(), nullable=False, comment="SHA-256 of name and tags, which may be too long for an index"
+        ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("agent_id", "tool_name", "tool_tags"),
+        sa.UniqueConstraint("agent_id", "digest"),
     )
     op.create_table(
         "calls",
@@ -337,6 +341,15 @@ def upgrade() -> None:
     )
     op.create_index("policy_versions_by_policy", "policy_versions", ["tenant", "policy_id", "number"], unique=False)
     op.create_table(
+        "run_marks",
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False, comment="what has come up in the run, e.g. verdict:BLOCK"),
+        sa.Column("started_at", sa.BigInteger(), nullable=False, comment="when the run has started"),
+        sa.PrimaryKeyConstraint("agent_id", "run_id", "mark"),
+    )
+    op.create_index("run_marks_by_mark", "run_marks", ["mark", "started_at", "agent_id", "run_id"], unique=False)
+    op.create_table(
         "runs",
         sa.Column("agent_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -382,7 +395,6 @@ def upgrade() -> None:
     op.create_table(
         "usage_hours",
         sa.Column("agent_id", sa.Text(), nullable=False),
-        sa.Column("actor_id", sa.Text(), nullable=False, comment="empty for none"),
         sa.Column("hour", sa.Integer(), nullable=False, comment="hours since 1970"),
         sa.Column("runs", sa.Integer(), nullable=False),
         sa.Column("allowed", sa.Integer(), nullable=False),
@@ -392,14 +404,35 @@ def upgrade() -> None:
         sa.Column("tokens_out", sa.BigInteger(), nullable=False),
         sa.Column("cost_usd", sa.Float(), nullable=False, comment="of the models whose price is known"),
         sa.Column("events_lost", sa.BigInteger(), nullable=False, comment="as clients say that lost them"),
-        sa.PrimaryKeyConstraint("agent_id", "actor_id", "hour"),
+        sa.PrimaryKeyConstraint("agent_id", "hour"),
     )
-    op.create_index("usage_hours_by_hour", "usage_hours", ["hour"], unique=False)
+    op.create_table(
+        "usage_of_actors",
+        sa.Column("actor_id", sa.Text(), nullable=False, comment="empty for none"),
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("hour", sa.Integer(), nullable=False, comment="hours since 1970"),
+        sa.Column("runs", sa.Integer(), nullable=False),
+        sa.Column("allowed", sa.Integer(), nullable=False),
+        sa.Column("blocked", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False, comment="calls that a person was asked about"),
+        sa.Column("tokens_in", sa.BigInteger(), nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=False),
+        sa.Column("cost_usd", sa.Float(), nullable=False, comment="of the models whose price is known"),
+        sa.Column("events_lost", sa.BigInteger(), nullable=False, comment="as clients say that lost them"),
+        sa.PrimaryKeyConstraint("actor_id", "agent_id", "hour"),
+    )
+    op.create_index(
+        "usage_of_actors_by_agent",
+        "usage_of_actors",
+        ["agent_id", "hour", "actor_id", "allowed", "blocked"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
     """Go back to the version before."""
-    op.drop_index("usage_hours_by_hour", table_name="usage_hours")
+    op.drop_index("usage_of_actors_by_agent", table_name="usage_of_actors")
+    op.drop_table("usage_of_actors")
     op.drop_table("usage_hours")
     op.drop_table("tools")
     op.drop_table("tenants")
@@ -409,6 +442,8 @@ def downgrade() -> None:
     op.drop_index("runs_by_agent", table_name="runs")
     op.drop_index("runs_by_actor", table_name="runs")
     op.drop_table("runs")
+    op.drop_index("run_marks_by_mark", table_name="run_marks")
+    op.drop_table("run_marks")
     op.drop_index("policy_versions_by_policy", table_name="policy_versions")
     op.drop_table("policy_versions")
     op.drop_index("metric_samples_by_run", table_name="metric_samples")
@@ -454,6 +489,7 @@ def downgrade() -> None:
     op.drop_table("call_kinds")
     op.drop_table("browser_logouts")
     op.drop_table("batches")
+    op.drop_index("approvals_by_tool", table_name="approvals")
     op.drop_index("approvals_by_status", table_name="approvals")
     op.drop_index("approvals_by_fingerprint", table_name="approvals")
     op.drop_table("approvals")

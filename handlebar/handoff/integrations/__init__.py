@@ -1,0 +1,1 @@
+"""Adapters: hand-offs in the terms of agent frameworks."""
