@@ -6,7 +6,14 @@ from tests.support.both_databases import (
     _database_kind,
     _no_databases_left,
     _postgres_port,
+    pytest_collection_modifyitems,
     pytest_generate_tests,
 )
 
-__all__ = ["_database_kind", "_no_databases_left", "_postgres_port", "pytest_generate_tests"]
+__all__ = [
+    "_database_kind",
+    "_no_databases_left",
+    "_postgres_port",
+    "pytest_collection_modifyitems",
+    "pytest_generate_tests",
+]

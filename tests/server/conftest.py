@@ -11,11 +11,18 @@ from tests.support.both_databases import (
     _database_kind,
     _no_databases_left,
     _postgres_port,
+    pytest_collection_modifyitems,
     pytest_generate_tests,
 )
 from tests.support.servers import Caller, Place, a_place
 
-__all__ = ["_database_kind", "_no_databases_left", "_postgres_port", "pytest_generate_tests"]
+__all__ = [
+    "_database_kind",
+    "_no_databases_left",
+    "_postgres_port",
+    "pytest_collection_modifyitems",
+    "pytest_generate_tests",
+]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ ASK = a_policy(a_rule({"kind": "toolName", "op": "eq", "value": "wire"}, "hitl")
 PATHS = [(route.method, re.sub(r"<(name:)?|>", "", route.rule)) for route in ROUTES]
 FOR_AGENTS = {
     ("POST", "/v1/agents"),
+    ("POST", "/v1/agents/check"),
     ("PUT", "/v1/agents/agent/tools"),
     ("GET", "/v1/agents/agent/metrics/budget"),
     ("GET", "/v1/agents/agent/policies"),

@@ -18,9 +18,16 @@ _missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests that have files each kind of database in their place, or the one that they are marked with."""
-    marked = [kind for kind in KINDS if metafunc.definition.get_closest_marker(kind)]
+    marked = [kind for kind in ("sqlite", "postgresql") if metafunc.definition.get_closest_marker(kind)]
     if marked != ["sqlite"] and {"tmp_path", "tmp_path_factory"} & set(metafunc.fixturenames):
         metafunc.parametrize("database_kind", marked or KINDS, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is about a kind that is not to be tested on."""
+    for item in items:
+        if item.get_closest_marker("postgresql") and "postgresql" not in KINDS:
+            item.add_marker(pytest.mark.skip(reason="HANDLEBAR_TEST_DATABASES names no postgresql"))
 
 
 @pytest.fixture(scope="session", name="postgres_port")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from handlebar.handoff import HandoffRailClient, PacketResponse
 
+if find_spec("crewai") is None:
+    pytest.skip("crewai is not installed", allow_module_level=True)
+# Read when it is imported.
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", OTEL_SDK_DISABLED="true", CREWAI_TRACING_ENABLED="false")
-pytest.importorskip("crewai", reason="crewai is not installed")
 
 from crewai import Agent, Crew, Task
 from crewai.llms.base_llm import BaseLLM

@@ -54,8 +54,9 @@ def test_a_run_that_got_lost_is_gone_on_with(client: HandlebarClient) -> None:
     assert Invocations(client).find(None).is_own
 
 
-def test_without_a_client() -> None:
+def test_without_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do."""
+    monkeypatch.setattr("handlebar.core.front._default", [])
     with pytest.raises(NotInitialisedError, match=r"handlebar\.init"):
         Invocations().begin()
 
