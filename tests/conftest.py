@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from handlebar._plumbing import logs
+from handlebar.core import front
 from tests.support import clients, tracing
 
 
@@ -30,4 +31,6 @@ def _nothing_left_over() -> Iterator[None]:
     yield
     while clients.made:
         clients.made.pop().shutdown_sync()
+    while front._default:
+        front._default.pop().shutdown_sync()
     logs._gates.forget()
