@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the database and the customer `ann`, and serve."""
     options = _options(arguments)
     os.environ["SUPPORT_FOLDER"] = options.folder
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_support_parts.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "django_support_parts.settings"  # whatever project the shell is set up for
     try:
         import django
     except ImportError:

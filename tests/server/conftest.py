@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.both_databases import (
+    KINDS,
     _database_kind,
     _no_databases_left,
     _postgres_port,
     pytest_collection_modifyitems,
-    pytest_generate_tests,
 )
 from tests.support.servers import Caller, Place, a_place
 
@@ -21,8 +21,15 @@ __all__ = [
     "_no_databases_left",
     "_postgres_port",
     "pytest_collection_modifyitems",
-    "pytest_generate_tests",
 ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run on PostgreSQL what is marked so: the server is a skin, and the tests of the control plane run on both."""
+    marked = [kind for kind in ("sqlite", "postgresql") if metafunc.definition.get_closest_marker(kind)]
+    if "postgresql" in marked:
+        kinds = [kind for kind in KINDS if kind in marked] or marked
+        metafunc.parametrize("database_kind", kinds, indirect=True, scope="module")
 
 
 @pytest.fixture

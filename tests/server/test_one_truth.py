@@ -14,6 +14,8 @@ ASK = a_rule({"kind": "toolName", "op": "eq", "value": "pay"}, "hitl", name="ask
 POLICY = a_policy(a_rule(a_limit(20, per="agent"), name="limit", tool="refund"), ASK)
 
 
+@pytest.mark.sqlite
+@pytest.mark.postgresql
 @pytest.mark.slow
 def test_all_agree(tmp_path: Path) -> None:
     """They allow as many calls together as the limit says; an answer given by way of one holds for one call of all."""
