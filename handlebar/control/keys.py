@@ -89,6 +89,21 @@ class KeyRing:
         with self._database.write(Deadline.after(_SECONDS)) as connection:
             return add_key(connection, name, role=role, tenant=tenant)
 
+    def create_first(self, name: str) -> NewKey | None:
+        """
+        Make the first admin key of a database that has no key yet; of all who try at once, one gets it.
+
+        Args:
+            name: What it is for, for people.
+
+        Raises:
+            UnreachableError: The database cannot be used.
+        """
+        with self._database.write(Deadline.after(_SECONDS)) as connection:
+            if connection.execute(select(api_keys.c.id).limit(1)).first() is not None:
+                return None
+            return add_key(connection, name, role="admin", tenant=THE_TENANT)
+
     def find(self, secret: str) -> KeyRecord | None:
         """Return the key that *secret* is, None where it is none, has been revoked, or its tenant deleted."""
         return self._good(api_keys.c.digest == _digest(secret))

@@ -201,7 +201,8 @@ def _error_identity(error: Any) -> ErrorIdentity | None:
         return None
     if isinstance(error, BaseException):
         return ErrorIdentity(type(error).__name__, _words(error))
-    return ErrorIdentity(message=safe_json.encode(error)[:MAX_ERROR_MESSAGE])
+    words = error if type(error) is str else safe_json.encode(error)
+    return ErrorIdentity(message=words[:MAX_ERROR_MESSAGE])
 
 
 def _words(error: BaseException) -> str:

@@ -67,9 +67,7 @@ def serve(
 
 def _show_first_key(url: str) -> None:
     with closing(Database(url)) as database:
-        keys = KeyRing(database)
-        if not keys.listed():
-            made = keys.create("first", role="admin", tenant=THE_TENANT)
+        if made := KeyRing(database).create_first("first"):
             _say(f"Made an admin key, which is shown only this once: {made.secret}")
 
 

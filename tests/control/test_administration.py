@@ -10,10 +10,10 @@ import pytest
 from handlebar._plumbing.clock import Deadline
 from handlebar.control.administration import Administration
 from handlebar.control.database import Database
-from handlebar.control.keys import KeyRing
+from handlebar.control.keys import KeyRing, NewKey
 from handlebar.core.plane import StartRequest
 from handlebar.errors import RefusedError, UnreachableError
-from tests.support.control import PATIENT, Desk, a_desk, a_limit, a_policy, a_rule, an_event, url_of
+from tests.support.control import PATIENT, Desk, a_desk, a_limit, a_policy, a_rule, an_event, at_once, url_of
 
 
 def started(desk: Desk, run: str) -> None:
@@ -70,6 +70,18 @@ def test_stored_events_are_those_of_the_tenant(tmp_path: Path) -> None:
             other.runs_of_id("run 1"),
             other.agent_slugs(),
         ]
+
+
+def test_one_first_key_is_made(tmp_path: Path) -> None:
+    """Of servers that start on one empty database at the same moment, one makes the first key, which is an admin's."""
+
+    def start() -> NewKey | None:
+        with closing(Database(url_of(tmp_path / "plane.db"))) as database:
+            return KeyRing(database).create_first("first")
+
+    (made,) = [key for key in at_once([start] * 6) if key is not None]
+    assert ("admin", "default") == (made.record.role, made.record.tenant)
+    assert start() is None
 
 
 def test_a_key_is_revoked_by_its_tenant() -> None:

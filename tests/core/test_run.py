@@ -100,6 +100,24 @@ class TestToolHooks:
         assert ("search", error) == (step.tool_name, step.error)
         assert 1 == run.current_step_index
 
+    @pytest.mark.parametrize(
+        ("error", "recorded"),
+        [
+            (ValueError("no such order"), ("ValueError", "no such order")),
+            ('no "such" order', (None, 'no "such" order')),
+            ({"code": 7}, (None, '{"code":7}')),
+        ],
+    )
+    def test_an_error_is_recorded_in_its_own_words(
+        self, plane: ScriptedPlane, start: Start, error: Any, recorded: tuple[str | None, str]
+    ) -> None:
+        """An exception gives its name and its text; text is recorded as it is, anything else as JSON."""
+        run = start()
+        run.after_tool_sync("search", {}, None, error=error)
+        run.end_sync()
+        (told,) = [event.data for event in plane.events if event.kind == "tool.result"]
+        assert recorded == (told.error.name, told.error.message)
+
     @pytest.mark.parametrize("name", ["", None, 7])
     def test_a_tool_without_a_name_is_refused_at_the_door(self, start: Start, name: Any) -> None:
         """A call that no rule could match does not get through unnamed."""
