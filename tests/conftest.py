@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from handlebar._plumbing import logs
 from handlebar.core import front
 from tests.support import clients, tracing
+
+# How long an example takes says only how busy the machine is; in CI the examples are the same each time.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("suite")
+
+# Celery sets up whatever project the shell names; the tests name their own.
+os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ Django is imported by who needs it: where it is missing, each module of tests is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,18 +13,15 @@ from typing import Any
 import pytest
 
 from handlebar.core import current
+from tests.support.django_settings import the_project_is_set_up
 from tests.support.http_server import HttpServer
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integrations.django.project.settings")
 
 Configure = Callable[..., AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _django() -> None:
-    import django
-
-    django.setup()
+    the_project_is_set_up()
 
 
 @pytest.fixture(scope="session", name="database")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from handlebar.control.service import open_control_plane
 from handlebar.core.schema.agents import AgentDescriptor
 from handlebar.server.dashboard import create_dashboard
 from tests.support.control import url_of
+from tests.support.django_settings import the_project_is_set_up
 
 PATHS = ("/", "/?days=7", "/runs", "/inbox", "/policies", "/policies/edit", "/agents", "/handoffs", "/keys")
 _LINK = re.compile(r'(?:href|src|srcset)="([^"]+)"')
@@ -89,7 +89,7 @@ def test_in_a_flask_app(url: str, name: str | None) -> None:
 def test_in_a_django_project(url: str) -> None:
     """Beside the project's own pages, in its WSGI module."""
     pytest.importorskip("django", reason="Django is not installed")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integrations.django.project.settings")
+    the_project_is_set_up()
     from django.core.wsgi import get_wsgi_application
 
     application = DispatcherMiddleware(get_wsgi_application(), {"/agents": foreign(url, prefix="/dashboard")})
