@@ -11,7 +11,8 @@ pytest.importorskip("celery", reason="Celery is not installed: pip install handl
 from celery import chain, chord, group
 
 from handlebar.core.current import get_current_run
-from tests.integrations.celery.conftest import PATIENCE, Desk
+from tests.integrations.celery.conftest import Desk
+from tests.support.celery_workers import PATIENCE
 
 pytestmark = pytest.mark.slow
 
