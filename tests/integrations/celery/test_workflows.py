@@ -86,6 +86,7 @@ def test_eager(desk: Desk) -> None:
     assert ["success", "error"] == [desk.endings(run)[0] for run in desk.runs("s")[1:]]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_that_are_replaced(desk: Desk, method: str) -> None:
     """Check 19: children that each execute one task lose no event, while the main process emits, too."""
