@@ -97,4 +97,6 @@ def _end(client: HandlebarClient, config: RunConfig, status: RunEndStatus) -> No
         with Place(RequestScope(Sources())), client.resume_run(token_for(config)) as run:
             run.end_sync(status)
     except Exception as error:  # nobody waits for what comes of it
-        logs.warn_once_a_minute("celery:lost", "The run of a process that was killed could not be ended: %s", told(error))
+        logs.warn_once_a_minute(
+            "celery:lost", "The run of a process that was killed could not be ended: %s", told(error)
+        )
