@@ -69,7 +69,7 @@ class RunParts:
 
         on_end: Told, once, that the run has ended; tells the control plane and drains the sinks.
 
-        on_park: Told that the run is parked; drains the sinks.
+        on_park: Told that the run is parked, and what it was started with; drains the sinks.
 
         minutes: What was said and decided, for hand-offs.
 
@@ -87,7 +87,7 @@ class RunParts:
     registered_tags: Callable[[str], tuple[str, ...]]
     on_decision: Callable[[Decision], None]
     on_end: Callable[[Run, RunEndStatus], None] = field(repr=False)
-    on_park: Callable[[Run], None] = field(repr=False)
+    on_park: Callable[[Run, RunConfig], None] = field(repr=False)
     approval_status: Callable[[str], ApprovalStatus | None]
     pause: Callable[[float], bool]
     minutes: Minutes = Factory(Minutes)
@@ -400,7 +400,7 @@ class Run:
         if self._timer is not None:
             self._timer.cancel()
         if os.getpid() == self._process:
-            self._parts.on_park(self)
+            self._parts.on_park(self, self._config)
 
     park = awaitable(park_sync)
     before_llm = awaitable(before_llm_sync)
