@@ -15,7 +15,7 @@ from handlebar.control.agents import of_tenant
 from handlebar.control.audit import StoredEvent, stored_event
 from handlebar.control.moments import microseconds
 from handlebar.control.run_marks import mark
-from handlebar.control.runs import RunView, view
+from handlebar.control.runs import RunView, has_status, view
 from handlebar.control.tables import agents, events, run_marks, runs
 from handlebar.core.plane import RunEndStatus
 from handlebar.core.wire import timestamp
@@ -233,10 +233,8 @@ def _is_marked(name: str) -> ColumnElement[bool]:
 def _of_run(wanted: RunFilter, started_at: ColumnElement[int]) -> list[ColumnElement[bool]]:
     columns = {"actor_id": wanted.actor, "session_id": wanted.session}
     tests: list[ColumnElement[bool]] = [runs.c[name] == value for name, value in columns.items() if value is not None]
-    if wanted.status == "active":
-        tests.append(runs.c.status.is_(None))
-    elif wanted.status is not None:
-        tests.append(runs.c.status == wanted.status)
+    if wanted.status is not None:
+        tests.append(has_status(wanted.status))
     if wanted.since is not None:
         tests.append(started_at >= microseconds(wanted.since))
     if wanted.until is not None:

@@ -133,6 +133,9 @@ runs = Table(
     Column("status", Text, comment="null while the run is active"),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column(
+        "due_at", BigInteger, comment="when its time to live is over; null where it has none, and while it is parked"
+    ),
     Index("runs_by_start", "started_at"),
     Index("runs_by_agent", "agent_id", "started_at"),
     Index("runs_by_actor", "actor_id", "started_at"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from attrs import frozen
 
 from handlebar._plumbing import logs
 from handlebar._plumbing.clock import time_ns
+from handlebar._plumbing.counting import Tally
 from handlebar._plumbing.forking import PerProcess
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar._plumbing.time_limits import told
@@ -27,7 +28,7 @@ class _Waiting:
     def __init__(self) -> None:
         self.agent_id: str | None = None
         self.events: deque[AuditEvent] = deque()
-        self.dropped: Counter[str] = Counter()
+        self.tally = Tally()
 
 
 class AuditTrail:
@@ -62,7 +63,11 @@ class AuditTrail:
         """Count what still waits as dropped: the client is shutting down and the agent has no id."""
         waiting = self._waiting.get()
         while _take(waiting.events) is not None:
-            waiting.dropped["unregistered"] += 1
+            waiting.tally.drop("unregistered")
+
+    def turn_away(self, reason: str) -> None:
+        """Count an event as dropped that is not even made."""
+        self._waiting.get().tally.drop(reason)
 
     @property
     def queued(self) -> int:
@@ -72,11 +77,11 @@ class AuditTrail:
     @property
     def dropped(self) -> Mapping[str, int]:
         """How many events were dropped before they reached a sink, by reason."""
-        return dict(self._waiting.get().dropped)
+        return self._waiting.get().tally.dropped
 
     def _bound(self, waiting: _Waiting) -> None:
         if len(waiting.events) > MAX_WAITING and _take(waiting.events) is not None:
-            waiting.dropped["unregistered"] += 1
+            waiting.tally.drop("unregistered")
 
     def _flush(self, waiting: _Waiting) -> None:
         while waiting.agent_id is not None:
@@ -93,6 +98,10 @@ class RunEnvelope(Protocol):
         self, kind: type[AuditEvent], make_data: Callable[[], Any], *, step_index: int | None, **more: Any
     ) -> None:
         """Make the event and send it on; never raises an Exception."""
+        ...
+
+    def turn_away(self, reason: str) -> None:
+        """Make and send nothing; count that there was something to record."""
         ...
 
 
@@ -132,6 +141,10 @@ class SentEnvelope:
                 raise
             logs.warn_once_a_minute("emit:bug", "An audit event was lost: %s", told(error))
 
+    def turn_away(self, reason: str) -> None:
+        """Make and send nothing; count that there was something to record."""
+        self.trail.turn_away(reason)
+
 
 @frozen
 class UnsentEnvelope:
@@ -143,6 +156,10 @@ class UnsentEnvelope:
         self, kind: type[AuditEvent], make_data: Callable[[], Any], *, step_index: int | None, **more: Any
     ) -> None:
         """Make nothing; only tell that there was something."""
+        self.on_event()
+
+    def turn_away(self, reason: str) -> None:
+        """As every event: it goes nowhere anyway."""
         self.on_event()
 
 

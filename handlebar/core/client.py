@@ -280,8 +280,10 @@ class HandlebarClient:
         self._active.get().remove(run)
         self._connection.end(run.run_id, status, drain=not get_current_scope().outlives_runs)
 
-    def _run_parked(self, run: Run) -> None:
+    def _run_parked(self, run: Run, config: RunConfig) -> None:
         self._active.get().remove(run)
+        if config.run_ttl_ms is not None:
+            self._connection.stay(config)
         self._connection.drain()
 
     def _registered_tags(self, name: str) -> tuple[str, ...]:

@@ -230,7 +230,8 @@ class RunConfig:
 
         tags: Words on the run, for rules and for finding it again.
 
-        run_ttl_ms: After so many milliseconds the run ends by itself, with status `timeout`.
+        run_ttl_ms: After so many milliseconds the run ends by itself, with status `timeout`; for the control plane also
+            where its process was killed. While the run is parked they do not count, and afterwards they begin anew.
 
         context: Whatever your own code wants to find at `run.context`; stays in the process.
     """

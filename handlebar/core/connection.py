@@ -70,6 +70,10 @@ class Connection(Protocol):
         """Tell that a run has ended; *drain* waits until its events are delivered."""
         ...
 
+    def stay(self, run: RunConfig) -> None:
+        """Tell that *run* is parked, which takes its time to live from it."""
+        ...
+
     def drain(self) -> None:
         """Wait until what was emitted is delivered, or the sinks' time is over."""
         ...
@@ -116,6 +120,9 @@ class Disconnected:
         return AlwaysAnswer(self._answer)
 
     def end(self, run_id: str, status: RunEndStatus, *, drain: bool) -> None:
+        """Tell nobody."""
+
+    def stay(self, run: RunConfig) -> None:
         """Tell nobody."""
 
     def drain(self) -> None:
@@ -198,6 +205,12 @@ class Connected:
         if drain:
             self._bus.drain()
 
+    def stay(self, run: RunConfig) -> None:
+        """Tell the control plane."""
+        agent_id = self.agent_id
+        if agent_id is not None:
+            self._tell_start(evolve(run, run_ttl_ms=None), agent_id)
+
     def drain(self) -> None:
         """Drain the sinks."""
         self._bus.drain()
@@ -257,6 +270,7 @@ class Connected:
             session_id=run.session_id,
             actor=run.actor,
             model=run.model,
+            run_ttl_ms=run.run_ttl_ms,
         )
         with _telling("start_run"):
             return self._plane.start_run(request, budget=self._budget)

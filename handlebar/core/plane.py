@@ -27,13 +27,19 @@ ApprovalStatus = Literal["pending", "approved", "denied", "expired", "used"]
 
 @frozen(kw_only=True)
 class StartRequest:
-    """A run that is about to start."""
+    """
+    A run that is about to start; or that is parked, or goes on: a second time only its time to live is taken.
+
+    Attributes:
+        run_ttl_ms: After so many milliseconds the run has ended, whether its process is still there to say so or not.
+    """
 
     run_id: str
     agent_id: str
     session_id: str | None = None
     actor: Actor | None = None
     model: ModelInfo | None = None
+    run_ttl_ms: float | None = None
 
 
 @frozen

@@ -69,7 +69,7 @@ class RunParts:
 
         on_end: Told, once, that the run has ended; tells the control plane and drains the sinks.
 
-        on_park: Told that the run is parked; drains the sinks.
+        on_park: Told that the run is parked, and what it was started with; drains the sinks.
 
         minutes: What was said and decided, for hand-offs.
 
@@ -87,7 +87,7 @@ class RunParts:
     registered_tags: Callable[[str], tuple[str, ...]]
     on_decision: Callable[[Decision], None]
     on_end: Callable[[Run, RunEndStatus], None] = field(repr=False)
-    on_park: Callable[[Run], None] = field(repr=False)
+    on_park: Callable[[Run, RunConfig], None] = field(repr=False)
     approval_status: Callable[[str], ApprovalStatus | None]
     pause: Callable[[float], bool]
     minutes: Minutes = Factory(Minutes)
@@ -197,7 +197,7 @@ class Run:
         """
         if isinstance(messages, (str, Mapping)) or not isinstance(messages, Sequence):
             raise ConfigError("messages", f"(a {type(messages).__name__})", "a list of LLMMessage objects")
-        if self._over():
+        if self._is_too_late():
             return messages
         return self._parts.traffic.to_model(messages, step_index=self.current_step_index)
 
@@ -212,7 +212,7 @@ class Run:
         """
         if not isinstance(response, LLMResponse):
             raise ConfigError("response", f"(a {type(response).__name__})", "an LLMResponse")
-        if self._over():
+        if self._is_too_late():
             return response
         if response.usage is not None:
             self._tokens.add(response.usage)
@@ -250,7 +250,7 @@ class Run:
             ConfigError: *tool_name* or *tool_tags* are not what they should be.
         """
         use = self._use(tool_name, tool_tags, args=args, explain=explain)
-        if self._over():
+        if self._is_too_late():
             return self._after_end()
         decision = self._decide("tool.before", use)
         if wait_for_approval is None or not isinstance(decision.cause, HitlPendingCause):
@@ -314,7 +314,7 @@ class Run:
             ConfigError: *tool_name* or *tool_tags* are not what they should be.
         """
         use = self._use(tool_name, tool_tags, args=args, result=result, error=error, duration_ms=duration_ms)
-        if self._over():
+        if self._is_too_late():
             return self._after_end()
         decision = self._decide("tool.after", use)
         self._history.append(ToolResult(use.name, args, result, error, duration_ms))
@@ -344,12 +344,12 @@ class Run:
 
             target_agent: The id of who takes over.
         """
-        if not self._over():
+        if not self._is_too_late():
             self._parts.recorder.handed_over(packet_id, target_agent, step_index=self.current_step_index)
 
     def record_takeover(self, packet_id: str) -> None:
         """Record that the run goes on with what another has handed over; `client.run(resume=packet)` does it."""
-        if not self._over():
+        if not self._is_too_late():
             self._parts.recorder.taken_over(packet_id, step_index=self.current_step_index)
 
     def to_packet(self, *, summary: str | None = None) -> Any:
@@ -400,7 +400,7 @@ class Run:
         if self._timer is not None:
             self._timer.cancel()
         if os.getpid() == self._process:
-            self._parts.on_park(self)
+            self._parts.on_park(self, self._config)
 
     park = awaitable(park_sync)
     before_llm = awaitable(before_llm_sync)
@@ -437,6 +437,13 @@ class Run:
         if self._expiry is not None and self._expiry.passed:
             self.end_sync("timeout")
         return self.is_ended
+
+    def _is_too_late(self) -> bool:
+        """Whether the run has ended; then what is not recorded is counted."""
+        is_over = self._over()
+        if is_over:
+            self._parts.recorder.came_too_late()
+        return is_over
 
     def _after_end(self) -> Decision:
         return RUN_ENDED if self._parts.enforced else NOT_GOVERNED

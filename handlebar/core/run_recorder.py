@@ -174,6 +174,10 @@ class RunRecorder:
             step_index=total_steps,
         )
 
+    def came_too_late(self) -> None:
+        """Something would be recorded now, but the run has ended."""
+        self.envelope.turn_away("ended")
+
     def hook_failed(self, key: str, reason: str) -> None:
         """A metric hook or an extractor of the user's failed, and the agent went on."""
         self._failed(f"A hook failed: {key}", reason)

@@ -21,7 +21,7 @@ class ClientStats:
 
         events_sent: Events that a sink has delivered.
 
-        events_dropped: Events that were lost, by reason.
+        events_dropped: Events that were lost, by reason; `ended` for calls of a run that had ended already.
 
         events_failed: Deliveries that were given up.
 

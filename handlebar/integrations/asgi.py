@@ -7,6 +7,7 @@ from typing import Any
 
 from handlebar._plumbing import logs
 from handlebar._plumbing.awaiting import to_thread
+from handlebar._plumbing.time_limits import told
 from handlebar.integrations.serving.clients import drain_all
 
 Message = MutableMapping[str, Any]
@@ -45,4 +46,4 @@ async def _drain() -> None:
     try:
         await to_thread(drain_all)
     except Exception as error:
-        logs.warn_once_a_minute("asgi", "Events could not be delivered at shutdown: %r", error)
+        logs.warn_once_a_minute("asgi", "Events could not be delivered at shutdown: %s", told(error))

@@ -60,6 +60,7 @@ def start_in(body: Fields, run_id: str) -> StartRequest:
         session_id=body.text_or_none("sessionId"),
         actor=_actor(body),
         model=None if model is None else ModelInfo(model.text("name"), model.text_or_none("provider")),
+        run_ttl_ms=body.amount_or_none("runTtlMs"),
     )
 
 

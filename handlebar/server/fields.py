@@ -112,6 +112,13 @@ class Fields:
         # A whole number that no column holds is kept as nearly as a float can.
         return {key: each if abs(each) <= _EXACT else float(each) for key, each in value.items()}
 
+    def amount_or_none(self, name: str) -> float | None:
+        """Return a number above 0, or None where it is missing."""
+        value = self.value(name)
+        if value is not None and not (_is_number(value) and value > 0):
+            raise malformed(self.place_of(name), "a number above 0")
+        return None if value is None else float(value)
+
     def part(self, name: str) -> Fields:
         """Return the object that stands there; an empty one where it is missing."""
         return Fields(self._object(name), self.place_of(name))

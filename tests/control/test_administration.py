@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from handlebar._plumbing.clock import Deadline
 from handlebar.control.administration import Administration
+from handlebar.control.browsing import RunFilter
 from handlebar.control.database import Database
 from handlebar.control.keys import KeyRing, NewKey
 from handlebar.core.plane import StartRequest
@@ -16,9 +18,10 @@ from handlebar.errors import RefusedError, UnreachableError
 from tests.support.control import PATIENT, Desk, a_desk, a_limit, a_policy, a_rule, an_event, at_once, url_of
 
 
-def started(desk: Desk, run: str) -> None:
+def started(desk: Desk, run: str, *, run_ttl_ms: float | None = None) -> None:
     """Start a run."""
-    desk.plane.start_run(StartRequest(agent_id=desk.agent_id, run_id=run), budget=PATIENT)
+    request = StartRequest(agent_id=desk.agent_id, run_id=run, run_ttl_ms=run_ttl_ms)
+    desk.plane.start_run(request, budget=PATIENT)
 
 
 def test_agents_by_their_ids() -> None:
@@ -44,6 +47,39 @@ def test_runs_that_share_an_id(tmp_path: Path) -> None:
         assert agents == {run.agent_id for run in one.plane.runs_of_id("run")}
         assert agents == {report.agent_id for report in one.plane.verify_chains("run")}
         assert [] == one.plane.runs_of_id("unknown")
+
+
+class TestTimesToLive:
+    """Runs whose time is over have ended, whoever was there to say so or not."""
+
+    def test_over(self, tmp_path: Path) -> None:
+        """A run that nobody ends is a timeout from its moment on; one that was ended keeps what was said."""
+        with a_desk(tmp_path / "plane.db") as desk:
+            for run, milliseconds in {"killed": 0.001, "ended": 0.001, "lives": 1e308}.items():
+                started(desk, run, run_ttl_ms=milliseconds)
+            started(desk, "for ever")
+            desk.plane.end_run(desk.agent_id, "ended", "success", budget=PATIENT)
+            shown = {run.run_id: run for run in desk.plane.runs()}
+            statuses = {"killed": "timeout", "ended": "success", "lives": "active", "for ever": "active"}
+            assert statuses == {run: view.status for run, view in shown.items()}
+            assert shown["killed"].ended_at == shown["killed"].started_at + timedelta(microseconds=1)
+            for status in ("active", "timeout", "success"):
+                found = desk.plane.page_of_runs(RunFilter(status=status)).items
+                assert {run for run, each in statuses.items() if each == status} == {run.run_id for run in found}
+
+    def test_parked(self, tmp_path: Path) -> None:
+        """Parking stops the clock, and going on winds it up again."""
+        with a_desk(tmp_path / "plane.db") as desk:
+
+            def status() -> str:
+                return desk.plane.runs_of_id("run")[0].status
+
+            started(desk, "run", run_ttl_ms=0.001)
+            assert "timeout" == status()
+            started(desk, "run")
+            assert "active" == status()
+            started(desk, "run", run_ttl_ms=0.001)
+            assert "timeout" == status()
 
 
 def test_every_trace_of_a_run_is_verified() -> None:

@@ -189,6 +189,18 @@ class TestGuards:
         a_client.shutdown_sync()
         assert 1 == plane.kinds().count("run.started")
 
+    def test_a_parked_run_stops_its_clock(self, client: Client) -> None:
+        """The control plane is told that a run with a time to live is parked, and that it goes on."""
+        plane = AskingPlane()
+        a_client = client(plane)
+        with pytest.raises(ApprovalPendingError) as parked, a_client.run("run-1", actor="u-1", run_ttl_ms=60_000):
+            refund(5)
+        with a_client.resume_run(parked.value.resume_token):
+            pass
+        starts = plane.named("start")
+        assert [60_000, None, 60_000] == [start.run_ttl_ms for start in starts]
+        assert {"u-1"} == {start.actor.external_id for start in starts}
+
     def test_a_parked_run_in_async_code(self, client: Client) -> None:
         """`async with` parks it too."""
         plane = AskingPlane()

@@ -200,13 +200,16 @@ class TestStopping:
             assert (verdict == "BLOCK") == decision.terminates
         assert calls == len(plane.calls)
 
-    def test_hooks_on_an_ended_run_emit_nothing(self, plane: ScriptedPlane, start: Start) -> None:
-        """Nothing is recorded after run.ended."""
-        run = start()
+    def test_hooks_on_an_ended_run_emit_nothing(self, plane: ScriptedPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is recorded after run.ended, and what would have been is counted."""
+        client = client_on(plane, monkeypatch)
+        run = client.start_run_sync(RunConfig("run-1"))
         run.end_sync()
         run.before_llm_sync([LLMMessage("user", "hi")])
         run.after_llm_sync(LLMResponse([{"type": "text", "text": "yo"}], ModelInfo("m")))
         run.before_tool_sync("a", {})
+        assert {"ended": 3} == client.stats().events_dropped
+        client.drain_sync()
         assert ["run.started", "run.ended"] == plane.kinds()
 
     def test_ending_twice_ends_once(self, plane: ScriptedPlane, start: Start) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.control import a_policy, a_rule
+from handlebar.control import open_control_plane
+from tests.support.control import a_policy, a_rule, url_of
 from tests.support.servers import Caller, Place, a_place, is_problem
+from tests.support.waiting import eventually
 
 BATCH = {"x-handlebar-batch-id": "0197c1d2-0000-7000-8000-000000000001"}
 
@@ -38,7 +41,8 @@ class TestTheWire:
         assert {} == admin.does("PUT", f"/v1/agents/{agent}/tools", entries)
         group = {"externalId": "acme", "name": "Acme", "metadata": {"plan": "gold"}}
         actor = {"externalId": "u-1", "name": "Ann", "metadata": {"tier": "free"}, "group": group}
-        start = {"agentId": agent, "sessionId": "s", "actor": actor, "model": {"name": "gpt-4o", "provider": "openai"}}
+        model = {"name": "gpt-4o", "provider": "openai"}
+        start = {"agentId": agent, "sessionId": "s", "actor": actor, "model": model, "runTtlMs": 60_000}
         assert {"lockdown": {"active": False}} == admin.does("POST", "/v1/runs/run/start", start)
         subject = {"subjectType": "patient", "value": "P-1", "role": "primary", "idSystem": "mrn"}
         more = {"actor": {"externalId": "u-1"}, "tags": {"env": "prod"}, "subjects": [subject]}
@@ -53,6 +57,14 @@ class TestTheWire:
         after = question(agent, phase="tool.after", result=[1, None], metrics={"duration_ms": 1.5})
         assert "ALLOW" == admin.does("POST", "/v1/runs/run/evaluate", after)["verdict"]
         assert {} == admin.does("POST", "/v1/runs/run/end", {"agentId": agent, "status": "success"})
+
+    def test_a_time_to_live(self, place: Place) -> None:
+        """A run that was given one is over when it has passed, though nobody has ended it."""
+        admin = place.caller()
+        agent = admin.registers()
+        admin.does("POST", "/v1/runs/run/start", {"agentId": agent, "runTtlMs": 0.5})
+        with closing(open_control_plane(url_of(place.file))) as plane:
+            assert eventually(lambda: ["timeout"] == [run.status for run in plane.runs_of_id("run")])
 
     def test_null_is_absent_and_unknown_members_are_ignored(self, admin: Caller) -> None:
         """What a newer or more talkative client sends changes nothing."""
@@ -207,6 +219,7 @@ WRONG: list[tuple[str, str, Callable[[str], Any], str]] = [
         "actor.group.metadata",
     ),
     ("POST", "/v1/runs/r/start", lambda agent: {"agentId": agent, "model": "gpt"}, "model"),
+    ("POST", "/v1/runs/r/start", lambda agent: {"agentId": agent, "runTtlMs": 0}, "runTtlMs"),
     ("POST", "/v1/runs/r/evaluate", lambda agent: {**question(agent), "phase": "later"}, "phase"),
     ("POST", "/v1/runs/r/evaluate", lambda agent: {**question(agent), "phase": []}, "phase"),
     ("POST", "/v1/runs/r/evaluate", lambda agent: {**question(agent), "tool": {}}, "tool.name"),

@@ -66,6 +66,18 @@ def drop_all_of(folder: Path, port: int) -> None:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@contextmanager
+def a_database(port: int, folder: Path) -> Iterator[str]:
+    """Make an empty database, named after *folder*; drop it at the end, whoever is still connected."""
+    name = f"{_prefix(folder)}own"
+    with connected(port) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        yield name
+    finally:
+        drop_all_of(folder, port)
+
+
 def make_template(port: int) -> None:
     """Make the database that all others are copies of: one with our tables."""
     with connected(port) as connection:

@@ -102,7 +102,7 @@ class Kind:
                 assert eventually(lambda: _answers(server), seconds=PATIENCE), log.read_text()
                 yield server
             finally:
-                _end(process)
+                end_session(process)
 
 
 def gunicorn(worker: str, *more: str, python: Sequence[str] = ()) -> Kind:
@@ -137,8 +137,8 @@ def _answers(server: WebServer) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a server, and the workers that it has left: all of its session."""
+def end_session(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session, and the children that it has left: all of the session."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

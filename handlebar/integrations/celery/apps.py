@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -19,13 +20,18 @@ class GovernedApp:
     What belongs to one app.
 
     Attributes:
-        own_client: Its client; None for the process's default one.
+        find_client: Finds its client; None for the process's default one.
 
         sealing: Whether the headers of its tasks are believed.
     """
 
-    own_client: HandlebarClient | None
+    find_client: Callable[[], HandlebarClient] | None
     sealing: Sealing
+
+    @property
+    def own_client(self) -> HandlebarClient | None:
+        """Its client; None for the process's default one."""
+        return None if self.find_client is None else self.find_client()
 
     @property
     def client(self) -> HandlebarClient:

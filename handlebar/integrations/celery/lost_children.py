@@ -15,6 +15,7 @@ from celery.worker.request import Request
 from handlebar._plumbing import logs
 from handlebar._plumbing.daemon_threads import DaemonThreads
 from handlebar._plumbing.identifiers import uuid7
+from handlebar._plumbing.time_limits import told
 from handlebar.core.client import HandlebarClient
 from handlebar.core.config import RunConfig
 from handlebar.core.current import Place
@@ -96,4 +97,6 @@ def _end(client: HandlebarClient, config: RunConfig, status: RunEndStatus) -> No
         with Place(RequestScope(Sources())), client.resume_run(token_for(config)) as run:
             run.end_sync(status)
     except Exception as error:  # nobody waits for what comes of it
-        logs.warn_once_a_minute("celery:lost", "The run of a process that was killed could not be ended: %r", error)
+        logs.warn_once_a_minute(
+            "celery:lost", "The run of a process that was killed could not be ended: %s", told(error)
+        )

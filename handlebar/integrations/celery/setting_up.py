@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
 
 from handlebar.core.client import HandlebarClient
 from handlebar.errors import ConfigError
-from handlebar.integrations.celery import apps, executing, leaving, lineage
+from handlebar.integrations.celery import executing, leaving, publishing
 from handlebar.integrations.celery.apps import GovernedApp, govern, governed_app
-from handlebar.integrations.celery.claims import RUN_ID
 from handlebar.integrations.celery.options import options_of
 from handlebar.integrations.celery.sealing import KeyedSealing, NoSealing
 from handlebar.integrations.serving import clients
@@ -18,7 +18,12 @@ from handlebar.integrations.serving import clients
 _LEAST_KEY = 16
 
 
-def setup(app: Celery | None = None, client: HandlebarClient | None = None, *, signing_key: str | None = None) -> None:
+def setup(
+    app: Celery | None = None,
+    client: HandlebarClient | Callable[[], HandlebarClient] | None = None,
+    *,
+    signing_key: str | None = None,
+) -> None:
     """
     Govern the tasks of *app*, wherever it is imported: where they are published, and where they run.
 
@@ -27,7 +32,8 @@ def setup(app: Celery | None = None, client: HandlebarClient | None = None, *, s
     Args:
         app: The app; None for every app that has nothing of its own.
 
-        client: Its client; the process's default one, looked up when it is first needed, where it is None.
+        client: Its client, or a function that finds it when it is needed, such as `get_client` of the Django
+            integration; the process's default one where it is None.
 
         signing_key: A secret that publishers and workers share; headers that are not sealed with it are not believed.
 
@@ -37,22 +43,17 @@ def setup(app: Celery | None = None, client: HandlebarClient | None = None, *, s
     if signing_key is not None and len(signing_key) < _LEAST_KEY:
         raise ConfigError("signing_key", "(hidden)", f"a secret of {_LEAST_KEY} characters or more")
     sealing = NoSealing() if signing_key is None else KeyedSealing(signing_key.encode())
-    govern(app, GovernedApp(client and clients.remember(client), sealing))
+    govern(app, GovernedApp(_finder(client), sealing))
+    publishing.connect()
     for signal, receiver in _RECEIVERS.items():
         signal.connect(receiver, weak=False, dispatch_uid="handlebar")
 
 
-def _publishing(headers: Any = None, **more: Any) -> None:
-    """A task is about to be published; what its message tells already is kept, as when it is tried again."""
-    task_id = (headers or {}).get("id")
-    if task_id is None:  # a message of protocol 1 has no headers
-        return
-    headers.pop(RUN_ID, None)
-    sealing = apps.publishing()
-    if lineage.read(headers, task_id, sealing) is None:
-        written = lineage.write(lineage.lineage_here(), task_id, sealing)
-        if written is not None:
-            headers[lineage.HEADER.name] = written
+def _finder(client: HandlebarClient | Callable[[], HandlebarClient] | None) -> Callable[[], HandlebarClient] | None:
+    if not isinstance(client, HandlebarClient):
+        return client
+    found = clients.remember(client)
+    return lambda: found
 
 
 def _before(task: Any, **more: Any) -> None:
@@ -76,7 +77,6 @@ def _leaves(**more: Any) -> None:
 
 
 _RECEIVERS = {
-    signals.before_task_publish: _publishing,
     signals.task_prerun: _before,
     signals.task_postrun: _after,
     signals.celeryd_after_setup: _worker_starts,

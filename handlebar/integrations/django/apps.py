@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.core.signals import got_request_exception, setting_changed
 
-from handlebar.integrations.django import checks, configuration, middleware
+from handlebar.integrations.django import checks, configuration, middleware, publishers
 
 
 class HandlebarConfig(AppConfig):
@@ -21,6 +21,7 @@ class HandlebarConfig(AppConfig):
         """Connect signals, and register checks."""
         setting_changed.connect(configuration.setting_changed, dispatch_uid="handlebar")
         got_request_exception.connect(middleware.note_error, dispatch_uid="handlebar")
+        publishers.connect()
         register(checks.check_settings, "handlebar")
         register(checks.check_middleware, "handlebar")
         register(checks.check_deployment, "handlebar", deploy=True)

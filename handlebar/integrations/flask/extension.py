@@ -15,6 +15,7 @@ from handlebar.core.front import get_client
 from handlebar.core.request_scope import Loader, RequestScope, Sources
 from handlebar.core.run import Run
 from handlebar.core.scope import RunScope
+from handlebar.integrations.celery import publishing
 from handlebar.integrations.flask.commands import commands
 from handlebar.integrations.flask.visiting import Visiting
 from handlebar.integrations.serving import clients
@@ -85,6 +86,8 @@ class Handlebar:
         app.extensions["handlebar"] = _State(settings, client and clients.remember(client), visiting)
         visiting.register(app)
         app.cli.add_command(commands(lambda: self.client))
+        if settings.governs_publishing:
+            publishing.connect()
         if settings.error_responses:
             for refusal in REFUSALS:
                 app.register_error_handler(refusal, _refused)

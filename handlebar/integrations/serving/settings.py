@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from handlebar.errors import ConfigError
 
 _CONNECT_SECONDS = 0.5
 """A request does not wait longer for a connection; a control plane that is there answers at once."""
+
+_AUTO = "auto"
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -47,6 +50,20 @@ def _whole_number(value: Any) -> Any:
 def _is_positive(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, float) or not value > 0:
         raise ConfigError(attribute.name.upper(), value, "a number above 0")
+
+
+def _is_celery(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value != _AUTO and not isinstance(value, bool):
+        raise ConfigError("CELERY", value, "True, False, or 'auto'")
+    if value is True and not has_celery():
+        raise ConfigError(
+            "CELERY", value, "'auto' or False where Celery is not installed (handlebar[celery] brings it)"
+        )
+
+
+def has_celery() -> bool:
+    """Whether Celery is installed; nothing of it is imported."""
+    return importlib.util.find_spec("celery") is not None
 
 
 def _runs(value: Any) -> Any:
@@ -81,6 +98,9 @@ class Settings:
 
         error_responses: Whether blocked calls are answered as JSON: 403, 202 for a person's approval, 503.
 
+        celery: Whether Celery tasks that are published here take the session, the actor and the run along; "auto" where
+            Celery is installed.
+
         options: Every other field of `HandlebarClientConfig`.
     """
 
@@ -97,7 +117,13 @@ class Settings:
     flush_timeout: float = field(default=2.0, converter=_number, validator=_is_positive)
     queue_size: int = field(default=500, converter=_whole_number)
     error_responses: bool = field(default=False, converter=_truth, validator=_is_truth)
+    celery: bool | str = field(default=_AUTO, converter=_truth, validator=_is_celery)
     options: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    @property
+    def governs_publishing(self) -> bool:
+        """Whether to listen to Celery's publishers."""
+        return bool(self.celery) and has_celery()
 
     def wants_run(self, endpoint: str | None) -> bool:
         """Whether a request to *endpoint* is a run of its own."""

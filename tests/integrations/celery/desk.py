@@ -21,6 +21,8 @@ app = Celery("desk", broker=os.environ["DESK_BROKER"], backend=os.environ["DESK_
 app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
+    # Celery kills a child that has not begun to work within four seconds, which a busy machine may take to start it.
+    worker_proc_alive_timeout=60.0,
     worker_pool_start_method=os.environ.get("DESK_START_METHOD", "fork"),
     worker_redirect_stdouts=False,
 )

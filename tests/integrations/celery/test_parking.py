@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("celery", reason="Celery is not installed: pip install handlebar[celery]")
 
-from tests.integrations.celery.conftest import PATIENCE, Desk
+from tests.integrations.celery.conftest import Desk
+from tests.support.celery_workers import PATIENCE
 from tests.support.http_server import ALLOW, Answer
 
 pytestmark = pytest.mark.slow

@@ -45,6 +45,19 @@ def test_setting_up_opens_nothing(plane: ScriptedPlane, monkeypatch: pytest.Monk
     assert 1 == len(plane.named("start"))
 
 
+def test_a_client_that_is_found_later(plane: ScriptedPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function may find the client when the first task needs it, as a Django project's settings do."""
+    app, client, asked = Celery(set_as_current=False), client_on(plane, monkeypatch), []
+    setup(app, lambda: asked.append("for it") or client)
+    assert [] == asked
+
+    @governed_task(app=app)
+    def task() -> None: ...
+
+    task.apply().get()
+    assert 1 == len(plane.named("start"))
+
+
 def test_a_key_that_is_none(app: Celery) -> None:
     """A secret that could be guessed is refused."""
     with pytest.raises(ConfigError, match="signing_key"):

@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("celery", reason="Celery is not installed: pip install handlebar[celery]")
 
-from tests.integrations.celery.conftest import PATIENCE, Desk
+from tests.integrations.celery.conftest import Desk
+from tests.support.celery_workers import PATIENCE
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,9 @@ pytest.importorskip("celery", reason="Celery is not installed: pip install handl
 from celery import chain, chord, group
 
 from handlebar.core.current import get_current_run
-from tests.integrations.celery.conftest import PATIENCE, Desk
+from tests.integrations.celery.conftest import Desk
+from tests.support.celery_workers import PATIENCE
+from tests.support.http_server import Slow
 
 pytestmark = pytest.mark.slow
 
@@ -84,15 +86,16 @@ def test_eager(desk: Desk) -> None:
     assert ["success", "error"] == [desk.endings(run)[0] for run in desk.runs("s")[1:]]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_that_are_replaced(desk: Desk, method: str) -> None:
     """Check 19: children that each execute one task lose no event, while the main process emits, too."""
-    # A new interpreter takes its time.
-    number, at_once = (60, "6") if method == "fork" else (4, "2")
-    words = ["-c", at_once, "--max-tasks-per-child=1"]
+    desk.plane.behave(Slow(0.02))
+    words = ["-c", "4", "--max-tasks-per-child=1"]
     with desk.worker("prefork", *words, DESK_START_METHOD=method, DESK_MAIN_EMITS="1"):
         with desk.module.client.run("web", session_id="s"):
-            sent = [desk.module.look.delay() for _ in range(number)]
-        pids = {each.get(timeout=2 * PATIENCE)["pid"] for each in sent}
-        assert desk.all_have_ended("s", number + 1)
-    assert number == len(pids)
+            sent = [desk.module.look.delay() for _ in range(60)]
+        # A new interpreter for each task takes half a second of a processor.
+        pids = {each.get(timeout=6 * PATIENCE)["pid"] for each in sent}
+        assert desk.all_have_ended("s", 61)
+    assert 60 == len(pids)

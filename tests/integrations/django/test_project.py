@@ -19,8 +19,9 @@ from django.test import Client
 from django.test.utils import override_settings
 
 from handlebar.errors import NotInitialisedError
-from handlebar.integrations.django import get_client
+from handlebar.integrations.django import get_client, publishers
 from tests.integrations.django.conftest import Configure
+from tests.support.celery_messages import Outbox
 from tests.support.control import ROOT
 from tests.support.http_server import HttpServer
 
@@ -49,6 +50,7 @@ class TestChecks:
             ({"AGENT": "desk", "SESSION": "tests.integrations.django.project.views.FIRST_CHUNK"}, ["handlebar.E003"]),
             ({"AGENT": "desk", "FAIL_CLOSED": "perhaps"}, ["handlebar.E004"]),
             ({"AGENT": 7}, ["handlebar.E004"]),
+            ({"AGENT": "desk", "CELERY": "perhaps"}, ["handlebar.E004"]),
         ],
     )
     def test_the_setting(self, setting: dict[str, Any], expected: Sequence[str]) -> None:
@@ -106,6 +108,31 @@ class TestSettings:
             assert "ok" == Client().get("/health").text
             with pytest.raises(NotInitialisedError):
                 get_client()
+
+
+class TestCelery:
+    """Tasks that are published in requests."""
+
+    @pytest.fixture(name="outbox")
+    def _outbox(self, monkeypatch: pytest.MonkeyPatch) -> Outbox:
+        made = Outbox(monkeypatch)
+        # As when Django has started, before the outbox was there.
+        publishers.connect()
+        return made
+
+    def test_lineage(self, configured: Configure, outbox: Outbox) -> None:
+        """A task takes the session, the actor and the run along in which it is published."""
+        with configured(), get_client().run("web", session_id="s-1", actor="u-1"):
+            outbox.publish()
+        actor = {"externalId": "u-1"}
+        told = {"session": "s-1", "actor": actor, "parent_run": "web", "root_run": "web"}
+        assert told == outbox.lineage()
+
+    def test_off(self, configured: Configure, outbox: Outbox) -> None:
+        """With CELERY off, messages are what Celery makes them."""
+        with configured(CELERY=False), get_client().run("web"):
+            outbox.publish()
+        assert outbox.lineage() is None
 
 
 class TestCommands:

@@ -77,7 +77,7 @@ def stats() -> dict[str, Any]:
 
 @app.get("/slow")
 def slow() -> str:
-    hb.client.start_run_sync(handlebar.RunConfig("slow"))
+    hb.client.start_run_sync(handlebar.RunConfig("slow", run_ttl_ms=request.args.get("ttl_ms", type=float)))
     time.sleep(float(request.args.get("seconds", 6)))
     return "late"
 

@@ -15,6 +15,7 @@ from handlebar.core.schema.governance import FAILCLOSED_DECISION, Decision, Hitl
 from handlebar.errors import ConfigError, NotInitialisedError
 from handlebar.integrations.flask import Handlebar
 from tests.support import clients
+from tests.support.celery_messages import Outbox
 from tests.support.http_server import HttpServer
 from tests.support.planes import BLOCK, STOP, ScriptedPlane
 
@@ -98,7 +99,13 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("ENABLED", "perhaps"), ("CHECK_TIMEOUT", 0), ("RUN_PER_REQUEST", 3), ("QUEUE_SIZE", "many")],
+        [
+            ("ENABLED", "perhaps"),
+            ("CHECK_TIMEOUT", 0),
+            ("RUN_PER_REQUEST", 3),
+            ("QUEUE_SIZE", "many"),
+            ("CELERY", "perhaps"),
+        ],
     )
     def test_wrong_values_are_refused(self, name: str, value: object) -> None:
         """What cannot be meant is refused when the app is made."""
@@ -153,6 +160,43 @@ def _refunds(app: Flask, plane: ScriptedPlane, monkeypatch: pytest.MonkeyPatch) 
             return refund()
 
     return app.test_client()
+
+
+class TestCelery:
+    """Tasks that are published in requests, where nobody has called the Celery integration's `setup`."""
+
+    def test_lineage(self, plane: ScriptedPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where Celery is installed, a task takes the session, the actor and the run of its request along."""
+        outbox = Outbox(monkeypatch)
+        app = an_app()
+        hb = Handlebar(app, client=clients.client_on(plane, monkeypatch))
+        hb.actor_loader(lambda: "u-1")
+
+        @app.get("/")
+        def view() -> str:
+            with hb.run("web", session_id="s-1"):
+                outbox.publish()
+            return "ok"
+
+        app.test_client().get("/")
+        actor = {"externalId": "u-1"}
+        told = {"session": "s-1", "actor": actor, "parent_run": "web", "root_run": "web"}
+        assert told == outbox.lineage()
+
+    def test_off(self, plane: ScriptedPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With HANDLEBAR_CELERY off, messages are what Celery makes them."""
+        outbox = Outbox(monkeypatch)
+        hb = Handlebar(an_app(CELERY="off"), client=clients.client_on(plane, monkeypatch))
+        with hb._client.run():
+            outbox.publish()
+        assert outbox.lineage() is None
+
+    def test_where_celery_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """HANDLEBAR_CELERY=True says that Celery is missing; "auto" takes no notice."""
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        Handlebar(an_app())
+        with pytest.raises(ConfigError, match=r"handlebar\[celery\]"):
+            Handlebar(an_app(CELERY=True))
 
 
 class TestCommands:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 pytest.importorskip("gunicorn", reason="gunicorn is not installed")
 pytest.importorskip("gevent", reason="gevent is not installed")
 
+from handlebar.control import open_control_plane
+from tests.support.control import url_of
 from tests.support.http_server import Connection, Hang, HttpServer, whole
 from tests.support.waiting import eventually
 from tests.support.web_servers import Kind, WebServer, gunicorn, uwsgi
@@ -208,6 +211,24 @@ def test_a_worker_that_is_killed(serve: Serve, plane: HttpServer) -> None:
         assert plane.wait_for(lambda: 4 == len(events(plane, said["run"])), 10)
     assert worker != said["pid"]
     assert ["run.started"] == events(plane, "slow")
+
+
+def test_the_time_of_a_killed_run(plane: HttpServer, tmp_path: Path) -> None:
+    """Check 13: for the control plane such a run ends when its time is over, though nobody is left to say so."""
+    file = tmp_path / "handlebar.db"
+    with gunicorn("sync", "-w", "1").serves(APP, tmp_path, SITE_CONTROL_PLANE=url_of(file)) as server:
+        worker = server.get("/current").json()["pid"]
+        server.leave("/slow?seconds=60&ttl_ms=8000", after_seconds=0.5)
+        with closing(open_control_plane(url_of(file))) as looked_at:
+
+            def told() -> list[str]:
+                return [event.kind for event in looked_at.stored_events("slow")]
+
+            assert eventually(lambda: ["run.started"] == told())
+            assert ["active"] == [run.status for run in looked_at.runs_of_id("slow")]
+            os.kill(worker, signal.SIGKILL)
+            assert eventually(lambda: ["timeout"] == [run.status for run in looked_at.runs_of_id("slow")])
+            assert ["run.started"] == told()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handlebar.core.config import RunConfig
+from handlebar.integrations import asgi
 from handlebar.integrations.asgi import HandlebarASGI
 from handlebar.integrations.serving import clients
 from tests.support.clients import client_on
@@ -43,6 +44,24 @@ def test_events_are_delivered_at_shutdown(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert ["run.started"] == plane.kinds()
     run.end_sync()
+
+
+def test_a_failure_does_not_fail_the_shutdown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server's shutdown goes on, and the log says where it failed, in none of the failure's own words."""
+
+    def fails() -> None:
+        raise ValueError("of somebody\nelse's choice")
+
+    monkeypatch.setattr(asgi, "drain_all", fails)
+    assert "lifespan.shutdown.complete" == asyncio.run(a_lifespan(HandlebarASGI(_never)))[-1]
+    assert "at shutdown: ValueError in fails" in caplog.text
+    assert "choice" not in caplog.text
+
+
+async def _never(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("the lifespan is ours")
 
 
 def test_everything_else_is_the_applications() -> None:

@@ -360,6 +360,12 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=True, comment="null while the run is active"),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "due_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="when its time to live is over; null where it has none, and while it is parked",
+        ),
         sa.PrimaryKeyConstraint("agent_id", "id"),
     )
     op.create_index("runs_by_actor", "runs", ["actor_id", "started_at"], unique=False)

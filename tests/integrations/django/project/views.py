@@ -114,10 +114,11 @@ async def stream_async(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def slow(request: HttpRequest) -> HttpResponse:
-    """Go on for two seconds, whoever has left meanwhile, and then ask whether a tool may be called."""
+    """Go on for two seconds, whoever has left meanwhile, then ask whether a tool may be called, and talk to a model."""
     with get_client().run("slow") as run:
         time.sleep(2)
         decision = run.before_tool_sync("refund", {})
+        run.before_llm_sync([{"role": "user", "content": "hello"}])
         after.append(f"{decision.verdict}/{decision.control}")
     return HttpResponse("late")
 
@@ -127,7 +128,7 @@ after: list[str] = []
 
 
 def what_came_after(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"after": after})
+    return JsonResponse({"after": after, "dropped": dict(get_client().stats().events_dropped)})
 
 
 def refund(request: HttpRequest) -> HttpResponse:

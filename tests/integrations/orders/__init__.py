@@ -1,0 +1,1 @@
+"""A shop in Django on PostgreSQL, whose orders are settled by Celery tasks."""
