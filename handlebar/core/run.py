@@ -468,7 +468,7 @@ class Run:
             found.append(self._parts.examiner.examine(phase, use, self))
             return self._request(agent_id, phase, use, found[0])
 
-        decision = self._source.decide(make_request)
+        decision = self._who_answers(phase).decide(make_request)
         # Another thread's TERMINATE, come meanwhile, stands above an answer that was under way. A question to a
         # person does not: it might have used up a person's answer to this call.
         latched = self._stop.value
@@ -477,6 +477,12 @@ class Run:
         warn_of_stall("before_tool or after_tool", began)
         self._record(phase, use, found[0] if found else None, decision, latency_ms)
         return self._hand_out(phase, use, decision)
+
+    def _who_answers(self, phase: Phase) -> DecisionSource:
+        """Return who is asked: an open question holds up calls that have not begun, not the results of others."""
+        latched = self._stop.value
+        is_result = phase == "tool.after" and latched is not None and _waits(latched)
+        return self._parts.source if is_result else self._source
 
     def _request(self, agent_id: str, phase: Phase, use: ToolUse, findings: Findings) -> EvaluateRequest:
         return EvaluateRequest(

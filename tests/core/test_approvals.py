@@ -145,6 +145,16 @@ class TestWaiting:
         under_way.join(10)
         assert [ALLOW] == got
 
+    def test_an_open_question_keeps_no_result_back(self, client: Client) -> None:
+        """A call that had begun before is decided on as ever when it ends."""
+        plane = AskingPlane("pending")
+        plane.answer = lambda request: PENDING if request.tool_name == "refund" else ALLOW
+        run = client(plane).start_run_sync(RunConfig("1"))
+        run.before_tool_sync("search", {})
+        run.before_tool_sync("refund", {})
+        assert ALLOW == run.after_tool_sync("search", {}, "found")
+        assert run.should_terminate
+
     def test_a_control_plane_that_is_away_is_asked_again(self, client: Client) -> None:
         """Waiting outlives its failure."""
         plane = AskingPlane(UnreachableError("away", reason="network"), "approved")

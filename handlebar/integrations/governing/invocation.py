@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -105,6 +105,7 @@ class Invocations:
         self._wait = wait_for_approval
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Invocation] = OrderedDict()
+        self._parked: OrderedDict[str, str] = OrderedDict()
 
     def begin(self, about: About = _nothing) -> Invocation:
         """
@@ -147,6 +148,27 @@ class Invocations:
             if invocation.is_own:
                 self._kept.pop(invocation.run.run_id, None)
         invocation.finish(error)
+
+    def park(self, invocation: Invocation, call_ids: Iterable[str] = ()) -> None:
+        """
+        Leave the run of *invocation*, if it began it, for `find`; nobody holds it while a person is waited for.
+
+        Args:
+            invocation: What the framework has interrupted.
+
+            call_ids: The calls that are waiting, for `parked`.
+        """
+        if invocation.is_own:
+            _swallowed(invocation.run.park_sync)
+            with self._lock:
+                self._parked.update(dict.fromkeys(call_ids, invocation.run.run_id))
+                while len(self._parked) > _MOST_KEPT:
+                    self._parked.popitem(last=False)
+
+    def parked(self, call_ids: Iterable[str]) -> str | None:
+        """Return the id of the run that was parked with one of *call_ids*; None where this process knows of none."""
+        with self._lock:
+            return next((self._parked[each] for each in call_ids if each in self._parked), None)
 
     def _the_client(self) -> HandlebarClient:
         return self._client or get_client()
