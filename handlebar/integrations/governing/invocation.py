@@ -170,6 +170,10 @@ class Invocations:
         with self._lock:
             return next((self._parked[each] for each in call_ids if each in self._parked), None)
 
+    def is_open(self, approval_id: str) -> bool:
+        """Whether nobody has answered that question to a person yet, as far as can be told."""
+        return self._the_client().approval_status_sync(approval_id) in (None, "pending")
+
     def _the_client(self) -> HandlebarClient:
         return self._client or get_client()
 
