@@ -65,15 +65,18 @@ class Refusal:
 
     Attributes:
         text: What the model may read.
+
+        is_of_result: Whether the call has been made.
     """
 
     decision: Decision
     text: str
+    is_of_result: bool = False
 
     @property
     def is_pending(self) -> bool:
-        """Whether a person has been asked, and has not answered yet."""
-        return isinstance(self.decision.cause, HitlPendingCause)
+        """Whether a person has been asked, and has not answered yet; then the call may be made again later."""
+        return not self.is_of_result and isinstance(self.decision.cause, HitlPendingCause)
 
 
 @frozen
@@ -163,7 +166,7 @@ class Gate:
         if ended is None:
             return None
         decision = self._decided(lambda: self._tell(ended, outcome))
-        return _refusal(decision) if _forbids(decision) else None
+        return Refusal(decision, refusal_text(decision), is_of_result=True) if _forbids(decision) else None
 
     def suspended(self, key: object) -> None:
         """Remember that the call of that *key* was interrupted in its middle: the same call goes on unasked, once."""

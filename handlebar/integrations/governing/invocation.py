@@ -142,6 +142,10 @@ class Invocations:
             return self._known(current, is_own=False)
         return self._known(self._the_client().start_run_sync(RunConfig(**{**about(), "run_id": run_id})), is_own=True)
 
+    def go_on(self, run_id: str | None, about: About = _nothing) -> Invocation:
+        """Like `find`, for what was interrupted; the caller's current run, where there is one, is above that run."""
+        return self.find(run_id if get_current_run() is None else None, about)
+
     def finish(self, invocation: Invocation, error: BaseException | None = None) -> None:
         """End *invocation*, and forget it."""
         with self._lock:

@@ -10,7 +10,7 @@ from agents import Agent, RunConfig, Runner, RunState
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
-from handlebar.core.current import bound, get_current_run
+from handlebar.core.current import bound
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import ConfigError
 from handlebar.integrations.governing.invocation import Invocation, Invocations
@@ -128,16 +128,14 @@ class HandlebarRunner:
 
     def _begin(self, input: Any, options: Mapping[str, Any]) -> Invocation:  # noqa: A002  # the SDK's own name
         session = options.get("conversation_id") or getattr(options.get("session"), "session_id", None)
-        parked = self._parked(input) if isinstance(input, RunState) else None
-        return self._invocations.find(
-            parked, lambda: {"actor": self._settings.actor_of(options.get("context")), "session_id": session}
+        return self._invocations.go_on(
+            self._parked(input) if isinstance(input, RunState) else None,
+            lambda: {"actor": self._settings.actor_of(options.get("context")), "session_id": session},
         )
 
     def _parked(self, state: Any) -> str | None:
         resuming.check(state)
-        # A run of the caller's own is above one that was parked.
-        in_a_run = get_current_run() is not None
-        return None if in_a_run else self._invocations.parked(item.call_id for item in state.get_interruptions())
+        return self._invocations.parked(item.call_id for item in state.get_interruptions())
 
     def _settle(self, invocation: Invocation, input: Any) -> None:  # noqa: A002  # the SDK's own name
         if isinstance(input, RunState):
