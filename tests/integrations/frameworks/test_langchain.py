@@ -26,6 +26,7 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import Command
 
 from handlebar.integrations import langchain as adapter
@@ -383,15 +384,45 @@ def test_sixteen_at_once(office: Office) -> None:
     assert ["success"] * 16 == office.ends()
 
 
+def graph_of(office: Office, *names: str, **options: Any) -> Any:
+    """Return a graph that has one governed tool node, and nothing else."""
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", governed_tool_node([tool(office.body(name)) for name in names], office.client, **options))
+    graph.set_entry_point("tools")
+    return graph.compile()
+
+
+@pytest.mark.parametrize(("status", "then"), [("approved", ALLOW), ("denied", BLOCK)])
+def test_a_tool_node_of_ones_own_that_waits(office: Office, status: Any, then: Decision) -> None:
+    """The call is held until somebody has answered."""
+    office.plane.approval = status
+    office.plane.answer = in_turn(ASK, then)
+    graph_of(office, "pay", wait_for_approval=30).invoke({"messages": [calls("pay")]})
+    assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+def test_a_terminate_in_a_tool_node_of_ones_own(office: Office) -> None:
+    """Refuses every later call, and the graph's edge can tell."""
+    graph = graph_of(office, "wipe", "search")
+    with office.client.run("mine") as run:
+        graph.invoke({"messages": [calls("wipe")]})
+        assert run.should_terminate
+        messages = graph.invoke({"messages": [calls("search")]})["messages"]
+    assert ([STOPPED], [], ["wipe"]) == (refusals(messages), office.done, office.asked())
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+def test_a_tool_node_of_ones_own_without_a_control_plane(monkeypatch: pytest.MonkeyPatch, fail_closed: bool) -> None:
+    """The call is answered as the client's fail mode says."""
+    plane = ScriptedPlane(UnreachableError("nobody there", reason="network"))
+    office = Office(plane, client_on(plane, monkeypatch, fail_closed=fail_closed))
+    graph_of(office, "search").invoke({"messages": [calls("search")]})
+    assert ([] if fail_closed else [("search", "it")]) == office.done
+
+
 def test_a_tool_node_of_ones_own(office: Office) -> None:
     """Each call is governed, in the caller's run, or in one of its own."""
-    node = governed_tool_node([tool(office.body(name)) for name in ("search", "delete")], office.client)
-    from langgraph.graph import MessagesState, StateGraph
-
-    graph = StateGraph(MessagesState)
-    graph.add_node("tools", node)
-    graph.set_entry_point("tools")
-    compiled = graph.compile()
+    compiled = graph_of(office, "search", "delete")
     with office.client.run("mine"):
         messages = compiled.invoke({"messages": [calls("search", "delete")]})["messages"]
     assert [REFUSED] == refusals(messages)
