@@ -255,7 +255,7 @@ class Run:
         decision = self._decide("tool.before", use)
         if wait_for_approval is None or not isinstance(decision.cause, HitlPendingCause):
             return decision
-        return self.await_approval(decision, timeout=wait_for_approval)
+        return self._once_answered(decision, decision.cause, use, timeout=wait_for_approval)
 
     def await_approval(self, decision: Decision, timeout: float | None = None) -> Decision:
         """
@@ -276,14 +276,7 @@ class Run:
         use = self._asked.get(cause.approval_id) if isinstance(cause, HitlPendingCause) else None
         if use is None or not isinstance(cause, HitlPendingCause):
             raise ConfigError("decision", decision, "a decision of this run that waits for a person")
-        status = self._answer_to(cause.approval_id, Deadline.after(_FOREVER if timeout is None else timeout))
-        if status is None:
-            return decision
-        if self._stop.release(decision) and not self.is_ended:
-            self._source = self._parts.source
-        if status == "expired":
-            return evolve(decision, control=RunControl.CONTINUE, message=_EXPIRED)
-        return self._decide("tool.before", use)
+        return self._once_answered(decision, cause, use, timeout=timeout)
 
     def after_tool_sync(
         self,
@@ -413,6 +406,23 @@ class Run:
         """Record that the run has started; the client calls this once."""
         self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model, request=request)
 
+    def _once_answered(
+        self, decision: Decision, cause: HitlPendingCause, use: ToolUse, *, timeout: float | None
+    ) -> Decision:
+        """
+        Wait for the person's answer to *decision*; then decide on *use*, and on nothing else.
+
+        While a question is open it answers every call of the run; a yes to one of them is no yes to another.
+        """
+        status = self._answer_to(cause.approval_id, Deadline.after(_FOREVER if timeout is None else timeout))
+        if status is None:
+            return decision
+        if self._stop.release(decision) and not self.is_ended:
+            self._source = self._parts.source
+        if status == "expired" and use is self._asked.get(cause.approval_id):
+            return evolve(decision, control=RunControl.CONTINUE, message=_EXPIRED)
+        return self._decide("tool.before", use)
+
     def _answer_to(self, approval_id: str, deadline: Deadline) -> ApprovalStatus | None:
         """Wait for a person's answer; None where there is none in time."""
         nap = _FIRST_NAP
@@ -465,14 +475,21 @@ class Run:
             found.append(self._parts.examiner.examine(phase, use, self))
             return self._request(agent_id, phase, use, found[0])
 
-        decision = self._source.decide(make_request)
-        # Another thread's TERMINATE, come meanwhile, stands above an answer that was under way.
+        decision = self._who_answers(phase).decide(make_request)
+        # Another thread's TERMINATE, come meanwhile, stands above an answer that was under way. A question to a
+        # person does not: it might have used up a person's answer to this call.
         latched = self._stop.value
-        decision = decision if latched is None else latched
+        decision = decision if latched is None or _waits(latched) else latched
         latency_ms = (perf_counter() - began) * 1000
         warn_of_stall("before_tool or after_tool", began)
         self._record(phase, use, found[0] if found else None, decision, latency_ms)
         return self._hand_out(phase, use, decision)
+
+    def _who_answers(self, phase: Phase) -> DecisionSource:
+        """Return who is asked: an open question holds up calls that have not begun, not the results of others."""
+        latched = self._stop.value
+        is_result = phase == "tool.after" and latched is not None and _waits(latched)
+        return self._parts.source if is_result else self._source
 
     def _request(self, agent_id: str, phase: Phase, use: ToolUse, findings: Findings) -> EvaluateRequest:
         return EvaluateRequest(
@@ -508,7 +525,21 @@ class Run:
         if phase == "tool.before":
             self._parts.minutes.decided(use, decision)
         if phase == "tool.before" and isinstance(decision.cause, HitlPendingCause):
-            self._asked[decision.cause.approval_id] = use
-        if decision.terminates and self._stop.claim(decision):
-            self._source = AlwaysAnswer(decision)
+            # The first is whom the question is about; others get it as an answer while it is open.
+            self._asked.setdefault(decision.cause.approval_id, use)
+        if decision.terminates:
+            self._latch(decision)
         return decision
+
+    def _latch(self, decision: Decision) -> None:
+        """Answer by *decision* from now on; an open question gives way to a stop for good."""
+        latched = self._stop.value
+        if latched is not None and _waits(latched) and not _waits(decision):
+            self._stop.release(latched)
+        if self._stop.claim(decision):
+            self._source = AlwaysAnswer(decision)
+
+
+def _waits(decision: Decision) -> bool:
+    """Whether *decision* waits for a person."""
+    return isinstance(decision.cause, HitlPendingCause)

@@ -8,17 +8,24 @@ Google ADK 2.x: a plugin that governs the agents of a runner.
 A blocked tool's body never runs: the model gets `{"error": …}` as the function's response. Where policy stops the run,
 the model is not asked again, and the agent's answer is a sentence that says so. Sub-agents, agents used as tools, MCP
 toolsets and `transfer_to_agent` are governed like any tool; what a model's provider runs by itself (search grounding,
-code execution) cannot be. Needs the extra `google-adk`; tested with 2.13.
+code execution) cannot be.
+
+With `on_approval="interrupt"`, a call that waits for a person interrupts the run as ADK's own tool confirmations do: by
+an `adk_request_confirmation` that the client answers, with `{"confirmed": True}`, when the person has answered. That
+alone approves nothing: the person's answer is looked for in the control plane, and as long as there is none, the same
+confirmation is requested again. `{"confirmed": False}` rejects the call. Calls of agents used as tools are blocked
+while they wait. Needs the extra `google-adk`; tested with 2.13.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from google.adk.models import LlmResponse
 from google.adk.plugins.base_plugin import BasePlugin
+from google.adk.tools.tool_confirmation import ToolConfirmation
 from google.genai import types
 
 from handlebar._plumbing.awaiting import to_thread
@@ -26,10 +33,19 @@ from handlebar.core import current
 from handlebar.core.client import HandlebarClient
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
+from handlebar.core.schema.governance import HitlPendingCause
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Outcome, Refusal, ToolCall
 from handlebar.integrations.governing.invocation import Invocation, Invocations
 from handlebar.integrations.governing.settings import STOPPED, ActorLoader, Settings
+
+_REQUEST = "adk_request_confirmation"
+"""What ADK calls its requests for confirmation."""
+
+_QUESTION = "handlebar_approval_id"
+"""Where such a request holds the id of the question to a person."""
+
+_REJECTED = "This tool call is rejected."
 
 
 class HandlebarPlugin(BasePlugin):
@@ -48,6 +64,9 @@ class HandlebarPlugin(BasePlugin):
 
         wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
 
+        on_approval: What happens where nobody has answered: `block` the call, or `interrupt` the run by a request for
+            confirmation.
+
         run_ttl_ms: Milliseconds after which a run ends by itself: ADK does not tell when a run is cancelled.
 
         name: The plugin's name.
@@ -60,6 +79,7 @@ class HandlebarPlugin(BasePlugin):
         actor: Actor | str | ActorLoader | None = None,
         tool_tags: Mapping[str, Sequence[str]] | None = None,
         wait_for_approval: float | None = None,
+        on_approval: Literal["block", "interrupt"] = "block",
         run_ttl_ms: float | None = None,
         name: str = "handlebar",
     ) -> None:
@@ -68,10 +88,25 @@ class HandlebarPlugin(BasePlugin):
         self._settings = Settings(actor, tool_tags)
         self._run_ttl_ms = run_ttl_ms
         self._asked_at: dict[str, float] = {}
+        self._interrupts = on_approval == "interrupt"
+        self._waiting: dict[str, str] = {}
 
-    async def before_run_callback(self, *, invocation_context: Any) -> None:
-        """Start the run, or find the caller's."""
+    async def before_run_callback(self, *, invocation_context: Any) -> types.Content | None:
+        """Start the run, or find the caller's; where it is confirmed before the person has answered, request again."""
         await to_thread(self._found, invocation_context)
+        asked = await to_thread(self._still_asked, invocation_context)
+        if not asked:
+            return None
+        author, _ = asked[0]
+        self._waiting[invocation_context.invocation_id] = author
+        return types.Content(role="model", parts=[types.Part(function_call=call) for _, call in asked])
+
+    async def on_event_callback(self, *, invocation_context: Any, event: Any) -> None:
+        """Make a request that is repeated look like the first one; ADK writes it as the model's, without an agent."""
+        author = self._waiting.get(invocation_context.invocation_id)
+        if author is not None and event.author == "model":
+            event.author = author
+            event.long_running_tool_ids = {call.id for call in event.get_function_calls()}
 
     async def after_run_callback(self, *, invocation_context: Any) -> None:
         """End the run."""
@@ -103,6 +138,9 @@ class HandlebarPlugin(BasePlugin):
 
     async def before_tool_callback(self, *, tool: Any, tool_args: Any, tool_context: Any) -> dict[str, Any] | None:
         """Decide."""
+        confirmation = tool_context.tool_confirmation
+        if self._interrupts and confirmation is not None and not confirmation.confirmed:
+            return {"error": _REJECTED}
         invocation = await to_thread(self._found, tool_context)
         own = (getattr(tool, "custom_metadata", None) or {}).get("handlebar_tags", ())
         tags = self._settings.tags_of(tool.name, own)
@@ -111,6 +149,13 @@ class HandlebarPlugin(BasePlugin):
         if refusal is None:
             # Bound for the tool's body, which runs in the same task; `_ended` takes it back.
             current.push(invocation.run)
+        # ADK takes a request from a call that has not been confirmed yet only.
+        elif self._interrupts and confirmation is None and isinstance(refusal.decision.cause, HitlPendingCause):
+            payload = {_QUESTION: refusal.decision.cause.approval_id}
+            tool_context.request_confirmation(hint=refusal.decision.message, payload=payload)
+            # The run ends here, and the model is not asked what to make of the refusal.
+            tool_context.actions.skip_summarization = True
+            self._waiting[tool_context.invocation_id] = tool_context.agent_name
         return _shown(refusal)
 
     async def after_tool_callback(
@@ -148,10 +193,47 @@ class HandlebarPlugin(BasePlugin):
 
     def _finish(self, context: Any, error: Exception | None) -> None:
         self._asked_at.pop(context.invocation_id, None)
+        waits = self._waiting.pop(context.invocation_id, None) is not None
         invocation = self._found(context)
         # An agent used as a tool ends within the run of the agent that uses it.
-        if invocation.run.run_id == context.invocation_id:
+        if invocation.run.run_id != context.invocation_id:
+            return
+        # ADK keeps the id of an invocation that goes on when a confirmation comes.
+        if waits and error is None:
+            self._invocations.park(invocation)
+        else:
             self._invocations.finish(invocation, error)
+
+    def _still_asked(self, context: Any) -> list[tuple[str, Any]]:
+        """Return the requests that the user confirms, and who made them, if a person has yet to answer one of them."""
+        confirmed = _confirmed(context.session.events) if self._interrupts else set()
+        if not confirmed:
+            return []
+        made = {
+            call.id: (event.author, call)
+            for event in context.session.events
+            for call in event.get_function_calls()
+            if call.id in confirmed
+        }
+        questions = [_question(call) for _, call in made.values()]
+        is_open = any(question is not None and self._invocations.is_open(question) for question in questions)
+        return list(made.values()) if is_open else []
+
+
+def _confirmed(events: Sequence[Any]) -> set[str]:
+    """Return the ids of the requests that the user's last message confirms."""
+    last = next((event for event in reversed(events) if event.author == "user"), None)
+    return {
+        each.id
+        for each in (last.get_function_responses() if last else ())
+        if each.name == _REQUEST and ToolConfirmation.from_response_dict(each.response or {}).confirmed
+    }
+
+
+def _question(call: Any) -> str | None:
+    """Return the id of the question to a person that a request is about; None where a tool requires it by itself."""
+    payload = ((call.args or {}).get("toolConfirmation") or {}).get("payload")
+    return payload.get(_QUESTION) if isinstance(payload, dict) else None
 
 
 def _shown(refusal: Refusal | None) -> dict[str, Any] | None:

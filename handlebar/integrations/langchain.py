@@ -61,32 +61,36 @@ class ToolCalls:
     def make(self, invocation: Invocation, request: Any, handler: Callable[[Any], Any]) -> Any:
         """Return what *handler* gives for *request*, or the message that says why not."""
         call = self._call(request)
-        with bound(invocation.run):
-            result = governed(
-                invocation.gate, call, lambda: handler(request), outcome_of=_outcome, suspends=(GraphBubbleUp,)
-            )
-        return self._refused(call, result, invocation) if isinstance(result, Refusal) else result
+        while True:
+            with bound(invocation.run):
+                result = governed(
+                    invocation.gate, call, lambda: handler(request), outcome_of=_outcome, suspends=(GraphBubbleUp,)
+                )
+            if not self._has_to_wait(result):
+                return _shown(call, result)
+            invocation.run.park_sync()
+            _wait(call, result)
 
     async def make_async(self, invocation: Invocation, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         """Like `make`."""
         call = self._call(request)
-        with bound(invocation.run):
-            result = await governed_async(
-                invocation.gate, call, lambda: handler(request), outcome_of=_outcome, suspends=(GraphBubbleUp,)
-            )
-        return self._refused(call, result, invocation) if isinstance(result, Refusal) else result
+        while True:
+            with bound(invocation.run):
+                result = await governed_async(
+                    invocation.gate, call, lambda: handler(request), outcome_of=_outcome, suspends=(GraphBubbleUp,)
+                )
+            if not self._has_to_wait(result):
+                return _shown(call, result)
+            await to_thread(invocation.run.park_sync)
+            _wait(call, result)
 
     def _call(self, request: Any) -> ToolCall:
         wanted = request.tool_call
         tags = self.settings.tags_of(wanted["name"], _tags_of(request.tool))
         return ToolCall(name=wanted["name"], args=wanted["args"], call_id=wanted["id"], tags=tags)
 
-    def _refused(self, call: ToolCall, refusal: Refusal, invocation: Invocation) -> ToolMessage:
-        if refusal.is_pending and self.interrupts:
-            # Nobody holds the run while the graph waits, maybe for days, maybe for another process.
-            invocation.run.park_sync()
-            interrupt({"tool": call.name, "args": call.args, "reason": refusal.decision.message})
-        return ToolMessage(refusal.text, tool_call_id=call.call_id or "", name=call.name, status="error")
+    def _has_to_wait(self, result: Any) -> bool:
+        return self.interrupts and isinstance(result, Refusal) and result.is_pending
 
 
 class HandlebarMiddleware(AgentMiddleware):
@@ -209,6 +213,17 @@ class HandlebarMiddleware(AgentMiddleware):
         """End the run that an exception leaves, for `after_agent` is not called then; an interrupt ends nothing."""
         if not isinstance(error, GraphBubbleUp):
             self._invocations.finish(invocation, error)
+
+
+def _wait(call: ToolCall, refusal: Refusal) -> None:
+    """Interrupt the graph; return where it was resumed, too early perhaps: then ask, and interrupt it again."""
+    interrupt({"tool": call.name, "args": call.args, "reason": refusal.decision.message})
+
+
+def _shown(call: ToolCall, result: Any) -> Any:
+    if not isinstance(result, Refusal):
+        return result
+    return ToolMessage(result.text, tool_call_id=call.call_id or "", name=call.name, status="error")
 
 
 def _tags_of(tool: Any) -> list[str]:

@@ -8,8 +8,9 @@ Plain LangGraph: governs the tools of a `ToolNode`, in graphs of your own.
         graph.invoke(...)
 
 A blocked tool's body never runs: the model gets the refusal as a ToolMessage of status `error`. Where policy stops
-the run, every later call is refused; end your loop with an edge that asks `run.should_terminate`. Needs the extra
-`langchain`.
+the run, every later call is refused; end your loop with an edge that asks `run.should_terminate`. A call that needs a
+person's approval is waited for, or blocked: LangGraph would make all calls of the node again, were the graph interrupted
+in it. Needs the extra `langchain`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ class _EachCall:
     Wraps each tool call of a node: in the caller's run, or in one of its own where there is none.
 
     Args:
-        client: Whose policies apply; None for the process's default client.
+        invocations: Where the runs are found.
 
         calls: Makes the calls.
     """
 
-    def __init__(self, client: HandlebarClient | None, calls: ToolCalls) -> None:
-        self._invocations = Invocations(client)
+    def __init__(self, invocations: Invocations, calls: ToolCalls) -> None:
+        self._invocations = invocations
         self._calls = calls
 
     def wrap(self, request: Any, handler: Callable[[Any], Any]) -> Any:
@@ -71,6 +72,7 @@ def governed_tool_node(
     client: HandlebarClient | None = None,
     *,
     tool_tags: Mapping[str, Sequence[str]] | None = None,
+    wait_for_approval: float | None = None,
     **options: Any,
 ) -> ToolNode:
     """
@@ -83,7 +85,10 @@ def governed_tool_node(
 
         tool_tags: Tags by tool name; a tool's own `tags` and `metadata["handlebar_tags"]` are added to them.
 
+        wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
+
         options: Passed to `ToolNode`.
     """
-    each = _EachCall(client, ToolCalls(Settings(tool_tags=tool_tags)))
+    invocations = Invocations(client, wait_for_approval=wait_for_approval)
+    each = _EachCall(invocations, ToolCalls(Settings(tool_tags=tool_tags)))
     return ToolNode(tools, wrap_tool_call=each.wrap, awrap_tool_call=each.awrap, **options)

@@ -8,8 +8,12 @@ Pydantic AI 2.x: a capability that governs an agent's model and tool calls.
 A blocked tool's body never runs: the model gets the refusal as a failed call. Where policy stops the run, the model
 is not asked again, and the agent's answer is a sentence that says so; an agent with an output of another type raises
 RunTerminatedError instead. Arguments that fail validation, and tools that do not exist, go back to the model before
-anybody is asked, and run nothing. Built-in tools of a model's provider run there, and cannot be governed. Needs the
-extra `pydantic-ai`; tested with 2.62 and 2.68.
+anybody is asked, and run nothing. Built-in tools of a model's provider run there, and cannot be governed.
+
+With `on_approval="defer"`, a call that waits for a person ends the agent's run with `DeferredToolRequests`. Run it
+again with their approvals when the person has answered: they approve nothing by themselves, the person's answer is
+looked for in the control plane, and a call that nobody has answered is deferred again. The messages carry the id of our
+run, which goes on, in whichever process. Needs the extra `pydantic-ai`; tested with 2.62 and 2.68.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Literal
 
-from pydantic_ai import RunContext
+from pydantic_ai import DeferredToolRequests, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart
@@ -41,6 +45,9 @@ _ROLES: Mapping[str, Any] = {
     "tool-return": "tool",
     "retry-prompt": "tool",
 }
+
+_RUN_ID = "handlebar_run_id"
+"""Where a model's answer carries the id of the run that it belongs to."""
 
 
 class HandlebarCapability(AbstractCapability[Any]):
@@ -79,14 +86,15 @@ class HandlebarCapability(AbstractCapability[Any]):
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: Callable[[], Any]) -> Any:
         """Start the run, or find the caller's; end it, whatever happens."""
-        invocation = await to_thread(self._invocations.begin, lambda: self._about(ctx))
+        invocation = await to_thread(self._invocations.go_on, _deferred(ctx.messages), lambda: self._about(ctx))
         try:
             with bound(invocation.run):
                 result = await handler()
         except BaseException as error:
             await to_thread(self._invocations.finish, invocation, error)
             raise
-        await to_thread(self._invocations.finish, invocation)
+        waits = self._defers and isinstance(result.output, DeferredToolRequests)
+        await to_thread(self._invocations.park if waits else self._invocations.finish, invocation)
         return result
 
     async def wrap_model_request(
@@ -100,6 +108,8 @@ class HandlebarCapability(AbstractCapability[Any]):
         began = perf_counter()
         response: ModelResponse = await handler(request_context)
         await to_thread(invocation.from_model, _response(response, (perf_counter() - began) * 1000))
+        if self._defers:
+            response.metadata = {**(response.metadata or {}), _RUN_ID: invocation.run.run_id}
         return response
 
     async def wrap_tool_execute(
@@ -120,6 +130,18 @@ class HandlebarCapability(AbstractCapability[Any]):
 
     def _about(self, ctx: RunContext[Any]) -> dict[str, Any]:
         return {"actor": self._settings.actor_of(ctx), "session_id": ctx.conversation_id}
+
+
+def _deferred(messages: Sequence[ModelMessage]) -> str | None:
+    """Return the id of the run some of whose calls are open at the end of *messages*."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ModelResponse):
+            run_id = (message.metadata or {}).get(_RUN_ID)
+            is_open = any(call.tool_call_id not in answered for call in message.tool_calls)
+            return run_id if is_open and isinstance(run_id, str) and run_id else None
+        answered |= {getattr(part, "tool_call_id", "") for part in message.parts}
+    return None
 
 
 def _last_words(invocation: Invocation, request_context: Any) -> ModelResponse:

@@ -16,7 +16,7 @@ from handlebar.core.client import HandlebarClient
 from handlebar.core.plane import ApprovalStatus, EvaluateRequest
 from handlebar.errors import ApprovalPendingError, ConfigError, RunTerminatedError, UnreachableError
 from tests.support.clients import client_on
-from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
+from tests.support.planes import ALLOW, BLOCK, STOP, ScriptedPlane
 from tests.support.waiting import eventually
 
 PENDING = Decision(Verdict.BLOCK, RunControl.TERMINATE, HitlPendingCause("a-1", "r-1"), "A person has to look at it")
@@ -89,6 +89,71 @@ class TestWaiting:
         assert (Verdict.BLOCK, RunControl.CONTINUE) == (decision.verdict, decision.control)
         assert "expired" in decision.message
         assert isinstance(decision.cause, HitlPendingCause)
+
+    @pytest.mark.parametrize(("answer", "then"), [("approved", ALLOW), ("denied", BLOCK)])
+    def test_the_answer_is_to_the_call_that_was_asked_about(
+        self, client: Client, answer: ApprovalStatus, then: Decision
+    ) -> None:
+        """Other calls, held up meanwhile, neither change what is decided nor use the answer up."""
+        plane = AskingPlane("pending", answer)
+        run = client(plane).start_run_sync(RunConfig("1"))
+        pending = run.before_tool_sync("refund", {"amount": 5})
+        assert pending is run.before_tool_sync("search", {}, wait_for_approval=0)
+        assert then == run.await_approval(pending, timeout=30)
+        assert ["refund", "refund"] == [each.tool_name for each in plane.named("evaluate")]
+
+    def test_a_stop_for_good_is_above_an_open_question(self, client: Client) -> None:
+        """It was under way when the question was asked; the person's yes does not lift it."""
+        plane, asked, stopped = AskingPlane("approved"), threading.Event(), threading.Event()
+
+        def decide(request: EvaluateRequest) -> Decision:
+            if request.tool_name == "refund":
+                return PENDING
+            asked.wait(10)
+            return STOP
+
+        plane.answer = decide
+        run = client(plane).start_run_sync(RunConfig("1"))
+        under_way = threading.Thread(target=lambda: (run.before_tool_sync("wipe", {}), stopped.set()))
+        under_way.start()
+        assert eventually(lambda: bool(plane.named("evaluate")))
+        pending = run.before_tool_sync("refund", {})
+        asked.set()
+        under_way.join(10)
+        assert stopped.is_set()
+        assert STOP == run.await_approval(pending, timeout=30)
+        assert STOP == run.before_tool_sync("search", {})
+
+    def test_an_open_question_leaves_answers_under_way_alone(self, client: Client) -> None:
+        """One of them might have used up a person's answer."""
+        plane, asked = AskingPlane("pending"), threading.Event()
+
+        def decide(request: EvaluateRequest) -> Decision:
+            if request.tool_name == "refund":
+                return PENDING
+            asked.wait(10)
+            return ALLOW
+
+        plane.answer = decide
+        run = client(plane).start_run_sync(RunConfig("1"))
+        got: list[Decision] = []
+        under_way = threading.Thread(target=lambda: got.append(run.before_tool_sync("search", {})))
+        under_way.start()
+        assert eventually(lambda: bool(plane.named("evaluate")))
+        run.before_tool_sync("refund", {})
+        asked.set()
+        under_way.join(10)
+        assert [ALLOW] == got
+
+    def test_an_open_question_keeps_no_result_back(self, client: Client) -> None:
+        """A call that had begun before is decided on as ever when it ends."""
+        plane = AskingPlane("pending")
+        plane.answer = lambda request: PENDING if request.tool_name == "refund" else ALLOW
+        run = client(plane).start_run_sync(RunConfig("1"))
+        run.before_tool_sync("search", {})
+        run.before_tool_sync("refund", {})
+        assert ALLOW == run.after_tool_sync("search", {}, "found")
+        assert run.should_terminate
 
     def test_a_control_plane_that_is_away_is_asked_again(self, client: Client) -> None:
         """Waiting outlives its failure."""

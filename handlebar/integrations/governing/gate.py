@@ -65,15 +65,18 @@ class Refusal:
 
     Attributes:
         text: What the model may read.
+
+        is_of_result: Whether the call has been made.
     """
 
     decision: Decision
     text: str
+    is_of_result: bool = False
 
     @property
     def is_pending(self) -> bool:
-        """Whether a person has been asked, and has not answered yet."""
-        return isinstance(self.decision.cause, HitlPendingCause)
+        """Whether a person has been asked, and has not answered yet; then the call may be made again later."""
+        return not self.is_of_result and isinstance(self.decision.cause, HitlPendingCause)
 
 
 @frozen
@@ -91,9 +94,9 @@ class _UnderWay:
 
 
 @frozen
-class _Asked:
+class _Foretold:
     call: ToolCall
-    decision: Decision
+    refusal: Refusal | None
 
 
 class Gate:
@@ -118,8 +121,7 @@ class Gate:
         self._wait = wait_for_approval
         self._lock = threading.Lock()
         self._under_way: dict[object, _UnderWay] = {}
-        self._suspended: dict[object, ToolCall] = {}
-        self._asked: dict[object, _Asked] = {}
+        self._foretold: dict[object, _Foretold] = {}
         self._broken: Decision | None = None
 
     @property
@@ -139,14 +141,23 @@ class Gate:
 
         A call that is made again after a person was asked finds the person's answer.
         """
-        if self._resumes(call):
-            return None
-        decision = self._decided(lambda: self._ask(call))
-        if _forbids(decision):
-            return _refusal(decision)
-        with self._lock:
-            self._under_way[call.key] = _UnderWay(call, perf_counter())
-        return None
+        known = self._known(call)
+        refusal = self._refused(call) if known is None else known.refusal
+        if refusal is None:
+            with self._lock:
+                self._under_way[call.key] = _UnderWay(call, perf_counter())
+        return refusal
+
+    def ahead(self, call: ToolCall) -> Refusal | None:
+        """
+        Decide, where the framework asks before the time of the call; `before` gives the same answer then, once.
+
+        Where a person has to be asked, `before` looks for the answer itself.
+        """
+        refusal = self._refused(call)
+        if refusal is None or not refusal.is_pending:
+            self._foretell(call, refusal)
+        return refusal
 
     def after(self, key: object, outcome: Outcome) -> Refusal | None:
         """Record how the call of that *key* ended, and decide on it; None means that the result may be used."""
@@ -155,37 +166,39 @@ class Gate:
         if ended is None:
             return None
         decision = self._decided(lambda: self._tell(ended, outcome))
-        return _refusal(decision) if _forbids(decision) else None
+        return Refusal(decision, refusal_text(decision), is_of_result=True) if _forbids(decision) else None
 
     def suspended(self, key: object) -> None:
         """Remember that the call of that *key* was interrupted in its middle: the same call goes on unasked, once."""
         ended = self._ended(key)
         if ended is not None:
-            with self._lock:
-                self._suspended[key] = ended.call
+            self._foretell(ended.call, None)
 
-    def _resumes(self, call: ToolCall) -> bool:
+    def _foretell(self, call: ToolCall, refusal: Refusal | None) -> None:
+        if call.call_id is not None:
+            with self._lock:
+                self._foretold[call.key] = _Foretold(call, refusal)
+
+    def _known(self, call: ToolCall) -> _Foretold | None:
+        """Return the answer that was given to *call* before, unless the run has been stopped for good since."""
         with self._lock:
-            resumed = call.call_id is not None and self._suspended.get(call.key) == call
-            if resumed:
-                self._under_way[call.key] = _UnderWay(self._suspended.pop(call.key), perf_counter())
-        return resumed
+            known = self._foretold.get(call.key)
+            if known is None or known.call != call:
+                return None
+            del self._foretold[call.key]
+        return None if self.should_stop and not _refusal(self.stop).is_pending else known
 
     def _ended(self, key: object) -> _UnderWay | None:
         with self._lock:
             return self._under_way.pop(key, None)
 
+    def _refused(self, call: ToolCall) -> Refusal | None:
+        decision = self._decided(lambda: self._ask(call))
+        return _refusal(decision) if _forbids(decision) else None
+
     def _ask(self, call: ToolCall) -> Decision:
-        with self._lock:
-            asked = self._asked.pop(call.key, None)
-        if asked is not None and asked.call == call:
-            decision = self._run.await_approval(asked.decision, timeout=self._wait or 0)
-        else:
-            decision = self._run.before_tool_sync(call.name, call.args, call.tags, wait_for_approval=self._wait)
-        if call.call_id is not None and isinstance(decision.cause, HitlPendingCause):
-            with self._lock:
-                self._asked[call.key] = _Asked(call, decision)
-        return decision
+        # Not to wait is to look once: the call may be one that is made again, and the person have answered.
+        return self._run.before_tool_sync(call.name, call.args, call.tags, wait_for_approval=self._wait or 0)
 
     def _tell(self, ended: _UnderWay, outcome: Outcome) -> Decision:
         call = ended.call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -105,6 +105,7 @@ class Invocations:
         self._wait = wait_for_approval
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Invocation] = OrderedDict()
+        self._parked: OrderedDict[str, str] = OrderedDict()
 
     def begin(self, about: About = _nothing) -> Invocation:
         """
@@ -141,12 +142,41 @@ class Invocations:
             return self._known(current, is_own=False)
         return self._known(self._the_client().start_run_sync(RunConfig(**{**about(), "run_id": run_id})), is_own=True)
 
+    def go_on(self, run_id: str | None, about: About = _nothing) -> Invocation:
+        """Like `find`, for what was interrupted; the caller's current run, where there is one, is above that run."""
+        return self.find(run_id if get_current_run() is None else None, about)
+
     def finish(self, invocation: Invocation, error: BaseException | None = None) -> None:
         """End *invocation*, and forget it."""
         with self._lock:
             if invocation.is_own:
                 self._kept.pop(invocation.run.run_id, None)
         invocation.finish(error)
+
+    def park(self, invocation: Invocation, call_ids: Iterable[str] = ()) -> None:
+        """
+        Leave the run of *invocation*, if it began it, for `find`; nobody holds it while a person is waited for.
+
+        Args:
+            invocation: What the framework has interrupted.
+
+            call_ids: The calls that are waiting, for `parked`.
+        """
+        if invocation.is_own:
+            _swallowed(invocation.run.park_sync)
+            with self._lock:
+                self._parked.update(dict.fromkeys(call_ids, invocation.run.run_id))
+                while len(self._parked) > _MOST_KEPT:
+                    self._parked.popitem(last=False)
+
+    def parked(self, call_ids: Iterable[str]) -> str | None:
+        """Return the id of the run that was parked with one of *call_ids*; None where this process knows of none."""
+        with self._lock:
+            return next((self._parked[each] for each in call_ids if each in self._parked), None)
+
+    def is_open(self, approval_id: str) -> bool:
+        """Whether nobody has answered that question to a person yet, as far as can be told."""
+        return self._the_client().approval_status_sync(approval_id) in (None, "pending")
 
     def _the_client(self) -> HandlebarClient:
         return self._client or get_client()

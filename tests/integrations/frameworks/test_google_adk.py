@@ -13,6 +13,7 @@ from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
+from tests.integrations.frameworks.asking import A_NO, AskingPlane
 from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
@@ -224,6 +225,134 @@ def test_waiting_for_a_person(office: Office, status: Any, then: Decision) -> No
     plugin = HandlebarPlugin(office.client, wait_for_approval=30)
     assert ["done"] == by_run_async(runner_of(office, agent_of(office, a_model("pay")), plugin))
     assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+class Talk:
+    """A session whose runs are interrupted by questions to people."""
+
+    def __init__(self, office: Office, agent: Any, road: Road, plugin: Any = None) -> None:
+        mine = plugin or HandlebarPlugin(office.client, on_approval="interrupt")
+        self.runner = runner_of(office, agent, mine)
+        self._road = road
+        self._session = asyncio.run(self.runner.session_service.create_session(app_name="office", user_id="user-1"))
+        self.requests: list[Any] = []
+
+    def says(self, *parts: Any) -> list[str]:
+        """Let the user say something; return what the agent says, and keep what it requests."""
+        options: Any = {"user_id": "user-1", "session_id": self._session.id}
+        if self._road is by_stream:
+            from google.adk.agents.run_config import RunConfig, StreamingMode
+
+            options["run_config"] = RunConfig(streaming_mode=StreamingMode.SSE)
+        message = types.Content(role="user", parts=list(parts))
+
+        async def heard() -> list[Any]:
+            return [event async for event in self.runner.run_async(new_message=message, **options)]
+
+        blocking = self._road is by_run
+        events = list(self.runner.run(new_message=message, **options)) if blocking else asyncio.run(heard())
+        self.requests = [
+            call
+            for event in events
+            for call in event.get_function_calls()
+            if call.id in (event.long_running_tool_ids or ())
+        ]
+        return texts(events)
+
+    def begins(self) -> list[str]:
+        """Let the user begin."""
+        return self.says(types.Part(text="Go"))
+
+    def answers(self, *, confirmed: bool = True) -> list[str]:
+        """Let the user answer every request."""
+        given = {"confirmed": confirmed}
+        answers = [types.FunctionResponse(id=each.id, name=each.name, response=given) for each in self.requests]
+        return self.says(*(types.Part(function_response=each) for each in answers))
+
+
+def requested(talk: Talk) -> list[str]:
+    """Return the tools whose calls the user is to confirm."""
+    return [call.args["originalFunctionCall"]["name"] for call in talk.requests]
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Road, said: str) -> None:
+    """Nobody holds the run meanwhile; what is confirmed too early is requested again, and asks nobody twice."""
+    model = a_model("pay")
+    talk = Talk(asking, agent_of(asking, model), road)
+    assert [] == talk.begins()
+    for _ in range(2):
+        assert (["pay"], [{"what": "it"}]) == (requested(talk), person.questions())
+        assert ([], [], 1) == (asking.done, asking.ends(), len(model.seen))
+        assert [] == talk.answers()
+    person.answer_all(said)
+    assert ["done"] == talk.answers()
+    assert ([("pay", "it")] if said == "approved" else []) == asking.done
+    assert [{"result": "pay: it"} if said == "approved" else {"error": A_NO}] == answers(model)[-1:]
+    assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("step", ["pay search delete", "search delete pay"])
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_beside_other_calls(asking: Office, person: AskingPlane, road: Road, step: str, said: str) -> None:
+    """Each call is decided for itself, and made once at most."""
+    model = a_model(step)
+    talk = Talk(asking, agent_of(asking, model), road)
+    talk.begins()
+    assert ("pay", "it") not in asking.done
+    person.answer_all(said)
+    assert ["done"] == talk.answers()
+    made = ["pay", "search"] if said == "approved" else ["search"]
+    assert made == sorted(name for name, _ in asking.done)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_the_frameworks_no(asking: Office, person: AskingPlane, road: Road) -> None:
+    """Rejects the call; the person is not asked again, and the run stops."""
+    model = a_model("pay")
+    talk = Talk(asking, agent_of(asking, model), road)
+    talk.begins()
+    assert [LAST_WORDS] == talk.answers(confirmed=False)
+    assert ([], ["interrupted"], 1) == (asking.done, asking.ends(), len(person.questions()))
+
+
+def test_an_interrupt_that_is_resumed_elsewhere(asking: Office, person: AskingPlane) -> None:
+    """Goes on in the same run, where a no still stands."""
+    model = a_model("pay")
+    agent = agent_of(asking, model)
+    talk = Talk(asking, agent, by_run_async)
+    talk.begins()
+    person.answer_all("denied")
+    service = talk.runner.session_service
+    talk.runner = runner_of(asking, agent, HandlebarPlugin(asking.client, on_approval="interrupt"))
+    talk.runner.session_service = service
+    assert ["done"] == talk.answers()
+    assert ([], []) == (asking.done, person.questions())
+    assert 1 == len({each.run_id for each in person.named("evaluate")})
+
+
+def test_an_interrupt_within_a_run_of_the_callers(asking: Office, person: AskingPlane) -> None:
+    """Leaves that run to its owner."""
+    talk = Talk(asking, agent_of(asking, a_model("pay")), by_run_async)
+    with asking.client.run("mine"):
+        talk.begins()
+        person.answer_all("approved")
+        assert ["done"] == talk.answers()
+        assert [] == asking.ends()
+    assert ({"mine"}, [("pay", "it")]) == ({each.run_id for each in person.named("evaluate")}, asking.done)
+
+
+def test_a_tool_with_a_confirmation_of_its_own(asking: Office) -> None:
+    """Is decided first, and confirmed by ADK's rules then."""
+    agent = agent_of(asking, a_model("search"))
+    agent.tools[0] = FunctionTool(asking.body("search"), require_confirmation=True)
+    talk = Talk(asking, agent, by_run_async)
+    assert ([], []) == (talk.begins(), asking.done)
+    assert ["search"] == requested(talk)
+    assert ["done"] == talk.answers()
+    assert [("search", "it")] == asking.done
 
 
 @pytest.mark.parametrize("fail_closed", [True, False])

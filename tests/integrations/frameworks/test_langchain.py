@@ -14,6 +14,7 @@ import handlebar
 from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
+from tests.integrations.frameworks.asking import A_NO, AskingPlane
 from tests.integrations.frameworks.office import ASK, REFUSED, STOPPED, Office, in_turn
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
@@ -25,6 +26,7 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import Command
 
 from handlebar.integrations import langchain as adapter
@@ -245,19 +247,60 @@ def test_waiting_for_a_person(office: Office, status: Any, then: Decision) -> No
     assert "done" == messages[-1].content
 
 
-def test_an_interrupt_for_a_person(office: Office) -> None:
-    """The graph stops, nobody holds the run, and the resumed graph finds the person's answer."""
-    middleware = HandlebarMiddleware(office.client, on_approval="interrupt")
-    agent = agent_of(office, calls("pay"), middleware=middleware, checkpointer=InMemorySaver())
-    thread = {"configurable": {"thread_id": "t-1"}}
-    waiting = agent.invoke(ask(), thread)
-    assert "pay" == waiting["__interrupt__"][0].value["tool"]
-    assert ([], []) == (office.done, office.ends())
-    office.plane.approval = "approved"
-    office.plane.answer = ALLOW
-    messages = agent.invoke(Command(resume=True), thread)["messages"]
-    assert [("pay", "it")] == office.done
-    assert ("done", ["success"]) == (messages[-1].content, office.ends())
+def interrupted(road: Road) -> Callable[..., Any]:
+    """Return a road that gives what the graph waits for, and its messages; of an input, or of a resumption."""
+
+    def walk(agent: Any, given: Any, thread: Any) -> tuple[list[Any], list[Any]]:
+        if road is by_ainvoke:
+            asyncio.run(agent.ainvoke(given, thread))
+        elif road is by_invoke:
+            agent.invoke(given, thread)
+        else:
+            list(agent.stream(given, thread, stream_mode="messages" if road is by_message_stream else "values"))
+        state = agent.get_state(thread)
+        return [each.value["tool"] for each in state.interrupts], state.values["messages"]
+
+    return walk
+
+
+THREAD: Any = {"configurable": {"thread_id": "t-1"}}
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Road, said: str) -> None:
+    """Nobody holds the run meanwhile; what is resumed too early is interrupted again, and asks nobody twice."""
+    middleware, walk = HandlebarMiddleware(asking.client, on_approval="interrupt"), interrupted(road)
+    agent = agent_of(asking, calls("pay"), middleware=middleware, checkpointer=InMemorySaver())
+    waiting, _ = walk(agent, ask(), THREAD)
+    for _ in range(2):
+        assert (["pay"], [{"what": "it"}]) == (waiting, person.questions())
+        assert ([], []) == (asking.done, asking.ends())
+        waiting, _ = walk(agent, Command(resume=True), THREAD)
+    person.answer_all(said)
+    waiting, messages = walk(agent, Command(resume=True), THREAD)
+    assert ("done", []) == (messages[-1].content, waiting)
+    assert ([("pay", "it")] if said == "approved" else []) == asking.done
+    assert ([] if said == "approved" else [A_NO]) == refusals(messages)
+    assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("step", ["pay search delete", "search delete pay"])
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_beside_other_calls(asking: Office, person: AskingPlane, road: Road, step: str, said: str) -> None:
+    """Each call is decided for itself, and made once at most."""
+    middleware, walk = HandlebarMiddleware(asking.client, on_approval="interrupt"), interrupted(road)
+    agent = agent_of(asking, calls(*step.split()), middleware=middleware, checkpointer=InMemorySaver())
+    waiting, _ = walk(agent, ask(), THREAD)
+    assert ("pay", "it") not in asking.done
+    person.answer_all(said)
+    while waiting:
+        given = {each.id: True for each in agent.get_state(THREAD).interrupts}
+        waiting, messages = walk(agent, Command(resume=given), THREAD)
+    assert "done" == messages[-1].content
+    made = ["pay", "search"] if said == "approved" else ["search"]
+    assert made == sorted(name for name, _ in asking.done)
 
 
 def test_an_interrupt_that_is_resumed_elsewhere(office: Office) -> None:
@@ -341,15 +384,45 @@ def test_sixteen_at_once(office: Office) -> None:
     assert ["success"] * 16 == office.ends()
 
 
+def graph_of(office: Office, *names: str, **options: Any) -> Any:
+    """Return a graph that has one governed tool node, and nothing else."""
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", governed_tool_node([tool(office.body(name)) for name in names], office.client, **options))
+    graph.set_entry_point("tools")
+    return graph.compile()
+
+
+@pytest.mark.parametrize(("status", "then"), [("approved", ALLOW), ("denied", BLOCK)])
+def test_a_tool_node_of_ones_own_that_waits(office: Office, status: Any, then: Decision) -> None:
+    """The call is held until somebody has answered."""
+    office.plane.approval = status
+    office.plane.answer = in_turn(ASK, then)
+    graph_of(office, "pay", wait_for_approval=30).invoke({"messages": [calls("pay")]})
+    assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+def test_a_terminate_in_a_tool_node_of_ones_own(office: Office) -> None:
+    """Refuses every later call, and the graph's edge can tell."""
+    graph = graph_of(office, "wipe", "search")
+    with office.client.run("mine") as run:
+        graph.invoke({"messages": [calls("wipe")]})
+        assert run.should_terminate
+        messages = graph.invoke({"messages": [calls("search")]})["messages"]
+    assert ([STOPPED], [], ["wipe"]) == (refusals(messages), office.done, office.asked())
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+def test_a_tool_node_of_ones_own_without_a_control_plane(monkeypatch: pytest.MonkeyPatch, fail_closed: bool) -> None:
+    """The call is answered as the client's fail mode says."""
+    plane = ScriptedPlane(UnreachableError("nobody there", reason="network"))
+    office = Office(plane, client_on(plane, monkeypatch, fail_closed=fail_closed))
+    graph_of(office, "search").invoke({"messages": [calls("search")]})
+    assert ([] if fail_closed else [("search", "it")]) == office.done
+
+
 def test_a_tool_node_of_ones_own(office: Office) -> None:
     """Each call is governed, in the caller's run, or in one of its own."""
-    node = governed_tool_node([tool(office.body(name)) for name in ("search", "delete")], office.client)
-    from langgraph.graph import MessagesState, StateGraph
-
-    graph = StateGraph(MessagesState)
-    graph.add_node("tools", node)
-    graph.set_entry_point("tools")
-    compiled = graph.compile()
+    compiled = graph_of(office, "search", "delete")
     with office.client.run("mine"):
         messages = compiled.invoke({"messages": [calls("search", "delete")]})["messages"]
     assert [REFUSED] == refusals(messages)

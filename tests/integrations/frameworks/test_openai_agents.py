@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +13,16 @@ import pytest
 
 from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
-from handlebar.errors import UnreachableError
+from handlebar.errors import ConfigError, UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
+from tests.integrations.frameworks.asking import A_NO, BLOCKED, AskingPlane
 from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
 pytest.importorskip("agents", reason="openai-agents is not installed")
 
-from agents import Agent, RunHooks, Runner, ToolInputGuardrailTripwireTriggered, Usage, function_tool
+from agents import Agent, RunHooks, Runner, RunState, ToolInputGuardrailTripwireTriggered, Usage, function_tool
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from handlebar.integrations.openai_agents import HandlebarRunner
@@ -263,6 +265,150 @@ def test_waiting_for_a_person(office: Office, status: Any, then: Decision) -> No
     runner = HandlebarRunner(office.client, wait_for_approval=30)
     assert "done" == by_run(runner, agent_of(office, a_model("pay")))
     assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+def resumable(road: Road) -> Callable[..., Any]:
+    """Return a road that gives the whole result, of an agent, or of the state of an earlier result."""
+
+    async def streamed(runner: Any, agent: Any, given: Any) -> Any:
+        result = runner.run_streamed(agent, given)
+        async for _ in result.stream_events():
+            pass
+        return result
+
+    def walk(runner: Any, agent: Any, given: Any = "Go") -> Any:
+        if road is by_run_sync:
+            return runner.run_sync(agent, given)
+        return asyncio.run(streamed(runner, agent, given) if road is by_stream else runner.run(agent, given))
+
+    return walk
+
+
+def interrupting(office: Office, **options: Any) -> HandlebarRunner:
+    """Return a runner whose runs are interrupted by questions to people."""
+    return HandlebarRunner(office.client, on_approval="interrupt", **options)
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Road, said: str) -> None:
+    """Nobody holds the run meanwhile; a state that goes on too early is interrupted again, and asks nobody twice."""
+    runner, model, walk = interrupting(asking), a_model("pay"), resumable(road)
+    agent = agent_of(asking, model)
+    result = walk(runner, agent)
+    for _ in range(2):
+        assert ["pay"] == [item.tool_name for item in result.interruptions]
+        assert ([], [], [{"what": "it"}]) == (asking.done, asking.ends(), person.questions())
+        result = walk(runner, agent, result.to_state())
+    person.answer_all(said)
+    result = walk(runner, agent, result.to_state())
+    assert ("done", []) == (result.final_output, result.interruptions)
+    assert ([("pay", "it")] if said == "approved" else []) == asking.done
+    assert ["pay: it" if said == "approved" else A_NO] == outputs(model)
+    assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("step", ["pay search delete", "search delete pay"])
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_beside_other_calls(asking: Office, person: AskingPlane, road: Road, step: str, said: str) -> None:
+    """Each call is decided for itself, and made once at most."""
+    runner, model, walk = interrupting(asking), a_model(step), resumable(road)
+    agent = agent_of(asking, model)
+    result = walk(runner, agent)
+    assert ("pay", "it") not in asking.done
+    person.answer_all(said)
+    result = walk(runner, agent, result.to_state())
+    assert "done" == result.final_output
+    made = ["pay", "search"] if said == "approved" else ["search"]
+    assert made == sorted(name for name, _ in asking.done)
+    assert sorted([BLOCKED, *(f"{name}: it" for name in made), *([A_NO] if said == "denied" else [])]) == sorted(
+        outputs(model)
+    )
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_the_frameworks_yes_is_no_yes_of_the_control_plane(asking: Office, person: AskingPlane, road: Road) -> None:
+    """Who approves in the SDK alone approves nothing; who rejects there, does."""
+    runner, walk = interrupting(asking), resumable(road)
+    for decide in ("approve", "reject"):
+        agent = agent_of(asking, a_model("pay"))
+        state = walk(runner, agent).to_state()
+        getattr(state, decide)(state.get_interruptions()[0])
+        walk(runner, agent, state)
+    assert ([], [{"what": "it"}]) == (asking.done, person.questions())
+
+
+def test_a_state_that_was_written_down(asking: Office, person: AskingPlane) -> None:
+    """Goes on in another process, in the same run, where a no still stands."""
+    agent = agent_of(asking, a_model("pay"))
+    first = interrupting(asking)
+    result = by_run_sync_whole(first, agent)
+    written, token = result.to_state().to_string(), first.resume_token(result)
+    person.answer_all("denied")
+
+    async def elsewhere() -> Any:
+        runner = interrupting(asking)
+        state = await RunState.from_string(runner.governed(agent), written)
+        with asking.client.resume_run(token):
+            return await runner.run(agent, state)
+
+    assert "done" == asyncio.run(elsewhere()).final_output
+    assert ([], []) == (asking.done, person.questions())
+    assert 1 == len({each.run_id for each in person.named("evaluate")})
+
+
+def by_run_sync_whole(runner: Any, agent: Any) -> Any:
+    """Run *agent* the blocking way; return the whole result."""
+    return runner.run_sync(agent, "Go")
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_state_of_agents_that_are_not_governed(asking: Office, road: Road) -> None:
+    """Is refused: what goes on are its agents, whatever the runner is given; and no run is left open."""
+    agent = agent_of(asking, a_model("search"))
+    agent.tools[0] = dataclasses.replace(agent.tools[0], needs_approval=True)
+    state = Runner.run_sync(agent, "Go").to_state()
+    state.approve(state.get_interruptions()[0])
+    with pytest.raises(ConfigError, match="not governed"):
+        resumable(road)(interrupting(asking), agent, state)
+    assert ([], []) == (asking.done, asking.plane.named("start"))
+
+
+def test_a_tool_with_an_approval_of_its_own(asking: Office, person: AskingPlane) -> None:
+    """Is approved in the SDK first, and decided then, in the same run."""
+    runner, agent = interrupting(asking), agent_of(asking, a_model("search"))
+    agent.tools[0] = dataclasses.replace(agent.tools[0], needs_approval=lambda *args: True)
+    result = by_run_sync_whole(runner, agent)
+    assert ([], [], []) == (person.questions(), asking.asked(), asking.ends())
+    still = runner.run_sync(agent, result.to_state())
+    assert 1 == len(still.interruptions)
+    state = still.to_state()
+    state.approve(state.get_interruptions()[0])
+    assert "done" == runner.run_sync(agent, state).final_output
+    assert ([("search", "it")], ["search"]) == (asking.done, asking.asked())
+
+
+def test_an_interrupt_within_a_run_of_the_callers(asking: Office, person: AskingPlane) -> None:
+    """Leaves that run to its owner; it has no token of ours."""
+    runner, agent = interrupting(asking), agent_of(asking, a_model("pay"))
+    with asking.client.run("mine"):
+        result = by_run_sync_whole(runner, agent)
+        person.answer_all("approved")
+        assert "done" == runner.run_sync(agent, result.to_state()).final_output
+    assert {"mine"} == {each.run_id for each in person.named("evaluate")}
+    with pytest.raises(ConfigError, match="interrupted result"):
+        runner.resume_token(result)
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+@pytest.mark.parametrize("road", ROADS)
+def test_nobody_to_ask_is_no_interrupt(monkeypatch: pytest.MonkeyPatch, fail_closed: bool, road: Road) -> None:
+    """The call is answered as the client's fail mode says, where calls interrupt too."""
+    plane = ScriptedPlane(UnreachableError("nobody there", reason="network"))
+    office = Office(plane, client_on(plane, monkeypatch, fail_closed=fail_closed))
+    road(interrupting(office), agent_of(office, a_model("search")))
+    assert ([] if fail_closed else [("search", "it")]) == office.done
 
 
 @pytest.mark.parametrize("fail_closed", [True, False])

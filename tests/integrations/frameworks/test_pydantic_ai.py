@@ -13,6 +13,7 @@ from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import RunTerminatedError, UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
+from tests.integrations.frameworks.asking import A_NO, AskingPlane
 from tests.integrations.frameworks.office import ASK, REFUSED, Office, as_json, in_turn
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
@@ -20,7 +21,14 @@ from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 pytest.importorskip("pydantic_ai", reason="pydantic-ai-slim is not installed")
 
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, Tool
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
@@ -222,27 +230,90 @@ def test_waiting_for_a_person(office: Office, status: Any, then: Decision) -> No
     assert ([("pay", "it")] if then is ALLOW else []) == office.done
 
 
-def test_deferring_for_a_person(office: Office) -> None:
-    """The run ends with what is open; run again after the answer, the call is made."""
-    mine = HandlebarCapability(office.client, on_approval="defer")
-    agent = agent_of(office, Script("pay"), mine, output_type=[str, DeferredToolRequests])
-    waiting = agent.run_sync("Go")
-    assert ["pay"] == [call.tool_name for call in waiting.output.approvals]
-    assert [] == office.done
-    office.plane.answer = ALLOW
-    answers = DeferredToolResults(approvals={waiting.output.approvals[0].tool_call_id: True})
-    assert "done" == agent.run_sync(message_history=waiting.all_messages(), deferred_tool_results=answers).output
-    assert [("pay", "it")] == office.done
+def whole(road: Road) -> Callable[..., Any]:
+    """Return a road that gives the output and the messages."""
+
+    async def streamed(agent: Any, *prompt: str, **more: Any) -> Any:
+        async with agent.run_stream(*prompt, **more) as result:
+            return await result.get_output(), result.all_messages()
+
+    def walk(agent: Any, *prompt: str, **more: Any) -> Any:
+        if road is by_run_stream:
+            return asyncio.run(streamed(agent, *prompt, **more))
+        result = agent.run_sync(*prompt, **more) if road is by_run_sync else asyncio.run(agent.run(*prompt, **more))
+        return result.output, result.all_messages()
+
+    return walk
 
 
-def test_the_frameworks_yes_is_no_yes_of_the_control_plane(office: Office) -> None:
-    """Who approves in the framework alone, approves nothing."""
+def deferring(office: Office, script: Script) -> Any:
+    """Return an agent whose runs are deferred by questions to people."""
     mine = HandlebarCapability(office.client, on_approval="defer")
-    agent = agent_of(office, Script("pay"), mine, output_type=[str, DeferredToolRequests])
-    waiting = agent.run_sync("Go")
-    answers = DeferredToolResults(approvals={waiting.output.approvals[0].tool_call_id: True})
-    agent.run_sync(message_history=waiting.all_messages(), deferred_tool_results=answers)
-    assert [] == office.done
+    return agent_of(office, script, mine, output_type=[str, DeferredToolRequests])
+
+
+def approving(requests: DeferredToolRequests, *, said: bool = True) -> DeferredToolResults:
+    """Return what resumes the agent: the framework's own yes, or no, to all calls."""
+    return DeferredToolResults(approvals={call.tool_call_id: said for call in requests.approvals})
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_deferring_for_a_person(asking: Office, person: AskingPlane, road: Road, said: str) -> None:
+    """Nobody holds the run meanwhile; what goes on too early is deferred again, and asks nobody twice."""
+    script, walk = Script("pay"), whole(road)
+    agent = deferring(asking, script)
+    output, messages = walk(agent, "Go")
+    for _ in range(2):
+        assert ["pay"] == [call.tool_name for call in output.approvals]
+        assert ([], [], [{"what": "it"}]) == (asking.done, asking.ends(), person.questions())
+        output, messages = walk(agent, message_history=messages, deferred_tool_results=approving(output))
+    person.answer_all(said)
+    output, messages = walk(agent, message_history=messages, deferred_tool_results=approving(output))
+    assert "done" == output
+    assert ([("pay", "it")] if said == "approved" else []) == asking.done
+    assert ([] if said == "approved" else [A_NO]) == refusals(script)
+    assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("step", ["pay search delete", "search delete pay"])
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_deferring_beside_other_calls(asking: Office, person: AskingPlane, road: Road, step: str, said: str) -> None:
+    """Each call is decided for itself, and made once at most."""
+    script, walk = Script(step), whole(road)
+    agent = deferring(asking, script)
+    output, messages = walk(agent, "Go")
+    assert ("pay", "it") not in asking.done
+    person.answer_all(said)
+    output, _ = walk(agent, message_history=messages, deferred_tool_results=approving(output))
+    assert "done" == output
+    made = ["pay", "search"] if said == "approved" else ["search"]
+    assert made == sorted(name for name, _ in asking.done)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_the_frameworks_no(asking: Office, person: AskingPlane, road: Road) -> None:
+    """Rejects the call; the person is not asked again, and the run stops."""
+    walk = whole(road)
+    agent = deferring(asking, Script("pay"))
+    output, messages = walk(agent, "Go")
+    output, _ = walk(agent, message_history=messages, deferred_tool_results=approving(output, said=False))
+    assert (LAST_WORDS, []) == (output, asking.done)
+    assert (["interrupted"], 1) == (asking.ends(), len(person.questions()))
+
+
+def test_a_deferred_call_that_goes_on_elsewhere(asking: Office, person: AskingPlane) -> None:
+    """Belongs to the same run, where a no still stands; the messages carry its id."""
+    first = deferring(asking, Script("pay")).run_sync("Go")
+    person.answer_all("denied")
+    written = ModelMessagesTypeAdapter.dump_json(first.all_messages())
+    messages = ModelMessagesTypeAdapter.validate_json(written)
+    second = deferring(asking, Script("pay"))
+    answers = approving(first.output)
+    assert "done" == second.run_sync(message_history=messages, deferred_tool_results=answers).output
+    assert ([], []) == (asking.done, person.questions())
+    assert 1 == len({each.run_id for each in person.named("evaluate")})
 
 
 @pytest.mark.parametrize("fail_closed", [True, False])

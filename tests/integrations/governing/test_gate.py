@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from handlebar.core.client import HandlebarClient
 from handlebar.core.config import RunConfig
 from handlebar.core.run import Run
+from handlebar.core.schema.governance import Decision
 from handlebar.integrations.governing.gate import Gate, Outcome, Refusal, ToolCall, governed, governed_async
 from tests.integrations.frameworks.office import ASK, in_turn
 from tests.support.clients import client_on
@@ -116,6 +117,55 @@ def test_the_answer_of_a_person_is_found(plane: ScriptedPlane, run: Run) -> None
     plane.approval = "approved"
     assert gate.before(a_call()) is None
     assert gate.before(a_call(args={"q": 2})) is not None
+
+
+@pytest.mark.parametrize(("status", "then"), [("approved", ALLOW), ("denied", BLOCK)])
+@pytest.mark.parametrize("order", [("c-1", "c-2"), ("c-2", "c-1")])
+def test_the_answer_of_a_person_is_to_one_call(
+    plane: ScriptedPlane, run: Run, status: Any, then: Decision, order: Sequence[str]
+) -> None:
+    """Another call, that was held up by the question, is decided for itself when it is made again."""
+    calls = {"c-1": a_call("pay"), "c-2": a_call("search", call_id="c-2")}
+    plane.answer = lambda request: ALLOW if request.tool_name == "search" else ASK
+    gate = Gate(run, fail_closed=True)
+    assert [True, True] == [refusal is not None and refusal.is_pending for refusal in map(gate.before, calls.values())]
+    assert ["pay"] == [each.tool_name for each in plane.named("evaluate")]
+    plane.approval = status
+    plane.answer = lambda request: ALLOW if request.tool_name == "search" else then
+    answers = {call_id: gate.before(calls[call_id]) for call_id in order}
+    assert (then is ALLOW, True) == (answers["c-1"] is None, answers["c-2"] is None)
+    assert 3 == len(plane.named("evaluate"))
+
+
+@pytest.mark.parametrize("answer", [ALLOW, BLOCK])
+def test_an_answer_ahead_of_time_is_given_again_once(plane: ScriptedPlane, run: Run, answer: Decision) -> None:
+    """Nobody is asked twice about one call; the next call of that id asks for itself."""
+    plane.answer = answer
+    gate = Gate(run, fail_closed=True)
+    ahead = gate.ahead(a_call())
+    assert (ahead, 1) == (gate.before(a_call()), len(plane.named("evaluate")))
+    gate.before(a_call())
+    assert 2 == len(plane.named("evaluate"))
+
+
+def test_an_answer_ahead_of_time_that_a_stop_overtakes(plane: ScriptedPlane, run: Run) -> None:
+    """Is worth nothing any more."""
+    plane.answer = in_turn(ALLOW, STOP)
+    gate = Gate(run, fail_closed=True)
+    gate.ahead(a_call())
+    gate.before(a_call(call_id="c-2"))
+    assert gate.before(a_call()) is not None
+
+
+def test_a_question_ahead_of_time(plane: ScriptedPlane, run: Run) -> None:
+    """Is not remembered: the person may have answered since."""
+    plane.answer = in_turn(ASK, ALLOW)
+    gate = Gate(run, fail_closed=True)
+    ahead = gate.ahead(a_call())
+    assert ahead is not None
+    assert ahead.is_pending
+    plane.approval = "approved"
+    assert gate.before(a_call()) is None
 
 
 def test_a_call_that_is_interrupted_goes_on_once(plane: ScriptedPlane, run: Run) -> None:

@@ -1,0 +1,3 @@
+from handlebar.integrations.openai_agents.running import HandlebarRunner as HandlebarRunner
+
+__all__ = ["HandlebarRunner"]
