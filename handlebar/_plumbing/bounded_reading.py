@@ -1,4 +1,4 @@
-"""Answers read by the deadline of their call, however slowly the pieces come; requests written in one piece."""
+"""Names looked up and answers read by the deadline of their call, however slow they are; requests in one piece."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import io
 import socket
 from contextvars import ContextVar
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from attrs import define, frozen
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.resolving import resolved
 
 
 @define
@@ -78,9 +82,17 @@ class _BoundedSocket:
 
 
 class _BoundedConnection:
-    """Mixed into a connection class of urllib3: a request is one write, its answer is read by the call's deadline."""
+    """
+    Mixed into a connection class of urllib3: a request is one write, its answer is read by the call's deadline.
+
+    So is the name looked up before: the system, which urllib3 would ask, takes ten seconds and more where no name
+    server answers.
+    """
 
     sock: Any
+    port: int
+    timeout: Any
+    _dns_host: str
     _held: list[bytes] | None = None
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -102,11 +114,39 @@ class _BoundedConnection:
         else:
             self._held.append(data)
 
+    def _new_conn(self) -> Any:
+        call, connect = current_call.get(None), super()._new_conn  # type: ignore[misc]  # as above
+        # Through SOCKS, the proxy looks the name up.
+        if call is None or _is_address(self._dns_host) or connect.__func__ is not HTTPConnection._new_conn:
+            return connect()
+        name, limit = self._dns_host, self.timeout
+        try:
+            *others, last = resolved(name, self.port, seconds=min(limit, call.patience()))
+            for self._dns_host in others:
+                self.timeout = min(limit, call.patience())
+                try:
+                    return connect()
+                except (NewConnectionError, ConnectTimeoutError):
+                    pass  # the next address may let us in
+            self._dns_host, self.timeout = last, min(limit, call.patience())
+            return connect()
+        finally:
+            # Certificates are for the name.
+            self._dns_host, self.timeout = name, limit
+
     @staticmethod
     def response_class(sock: Any, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         call = current_call.get(None)
         readable: Any = sock if call is None else _BoundedSocket(sock, call)
         return http.client.HTTPResponse(readable, *args, **kwargs)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @cache

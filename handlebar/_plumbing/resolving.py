@@ -11,6 +11,7 @@ from attrs import frozen
 from handlebar._plumbing.time_limits import CallError, call_within
 
 _RESOLVING_SECONDS = 5.0
+"""So long a look-up may take by default."""
 
 
 @frozen(kw_only=True)
@@ -35,11 +36,11 @@ class Target:
     addresses: Sequence[str]
 
 
-def resolved(host: str, port: int) -> list[str]:
-    """Return the addresses of *host*, within a few seconds; raises OSError where it has none."""
+def resolved(host: str, port: int, *, seconds: float = _RESOLVING_SECONDS) -> list[str]:
+    """Return the addresses of *host*, within so many *seconds*; raises OSError where it has none."""
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = call_within(look_up, timeout_seconds=_RESOLVING_SECONDS)
+        found = call_within(look_up, timeout_seconds=seconds)
     except CallError as error:
         raise TimeoutError(f"the name was not looked up: {error}") from error
     return [str(each[4][0]) for each in found]

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, get_args
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, desc, or_, select
 
 from handlebar.control.agents import of_tenant
 from handlebar.control.audit import StoredEvent, stored_event
+from handlebar.control.dialects import in_turn
 from handlebar.control.moments import microseconds
 from handlebar.control.run_marks import mark
 from handlebar.control.runs import RunView, has_status, view
@@ -155,16 +156,18 @@ def page_of_runs(
     Raises:
         ConfigError: *after* is no such thing.
     """
-    query, (started_at, agent, run) = _runs(tenant, wanted)
+    found = _found(tenant, wanted)
+    place = started_at, agent, run = tuple(found.selected_columns)
     if after is not None:
         started, agent_id, run_id = _position(after, (int, str, str))
         # The same order, spelled out: so that the index is entered where the page begins.
-        query = query.where(
+        found = found.where(
             started_at <= started,
             or_(started_at < started, and_(agent == agent_id, run < run_id), agent < agent_id),
         )
-    newest_first = (started_at.desc(), agent.desc(), run.desc())
-    query = query.add_columns(started_at.label("place")).order_by(*newest_first).limit(limit + 1)
+    started_at, agent, run = page = found.order_by(*map(desc, place)).limit(limit + 1).subquery("page").c
+    this = and_(runs.c.agent_id == agent, runs.c.id == run)
+    query = select(runs, started_at.label("place")).where(this).order_by(*map(desc, page))
     rows = list(connection.execute(query))
     last = rows[limit - 1] if len(rows) > limit else None
     following = None if last is None else _cursor(last.place, last.agent_id, last.id)
@@ -209,37 +212,41 @@ def last_event(connection: Connection, tenant: str) -> str:
     return _cursor(connection.execute(query.order_by(events.c.seq.desc()).limit(1)).scalar() or 0)
 
 
-def _runs(tenant: str, wanted: RunFilter) -> tuple[Select[Any], tuple[Any, Any, Any]]:
-    """Return what selects the runs, and where their order stands: where there are marks, beside the rarest of them."""
+def _found(tenant: str, wanted: RunFilter) -> Select[Any]:
+    """Return what selects start, agent and id of the runs: where there are marks, beside the rarest of them."""
     marks = wanted.marks
     if not marks:
         whose = _whose(runs.c.agent_id, tenant, wanted.agent)
-        place = (runs.c.started_at, runs.c.agent_id, runs.c.id)
-        return select(runs).where(whose, *_of_run(wanted, runs.c.started_at)), place
-    first = run_marks.alias()
+        tests = [whose, *_of_run(wanted), *_in_time(wanted, runs.c.started_at)]
+        return select(runs.c.started_at, runs.c.agent_id, runs.c.id).where(*tests)
+    first = run_marks.alias().c
     # The index of marks has the agents in it: through an index of agents, all runs of one would be sorted first.
-    whose = _whose(first.c.agent_id.concat(""), tenant, wanted.agent)
-    query = select(runs).join(first, and_(runs.c.agent_id == first.c.agent_id, runs.c.id == first.c.run_id))
-    query = query.where(first.c.mark == marks[0], whose, *map(_is_marked, marks[1:]))
-    query = query.where(*_of_run(wanted, first.c.started_at))
-    return query, (first.c.started_at, first.c.agent_id, first.c.run_id)
+    whose = _whose(first.agent_id.concat(""), tenant, wanted.agent)
+    query = select(first.started_at, first.agent_id, first.run_id).where(first.mark == marks[0], whose)
+    query = query.where(*(_is_marked(first, each) for each in marks[1:]), *_in_time(wanted, first.started_at))
+    this, tests = and_(runs.c.agent_id == first.agent_id, runs.c.id == first.run_id), _of_run(wanted)
+    if wanted.actor is not None or wanted.session is not None:
+        # Those have few runs, and an index of them.
+        return query.join(runs, this).where(*tests)
+    return query.where(in_turn(select(runs.c.id).where(this, *tests))) if tests else query
 
 
-def _is_marked(name: str) -> ColumnElement[bool]:
+def _is_marked(run: Any, name: str) -> ColumnElement[bool]:
     one = run_marks.alias().c
-    return select(one.mark).where(one.agent_id == runs.c.agent_id, one.run_id == runs.c.id, one.mark == name).exists()
+    return in_turn(select(one.mark).where(one.agent_id == run.agent_id, one.run_id == run.run_id, one.mark == name))
 
 
-def _of_run(wanted: RunFilter, started_at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+def _of_run(wanted: RunFilter) -> list[ColumnElement[bool]]:
     columns = {"actor_id": wanted.actor, "session_id": wanted.session}
     tests: list[ColumnElement[bool]] = [runs.c[name] == value for name, value in columns.items() if value is not None]
     if wanted.status is not None:
         tests.append(has_status(wanted.status))
-    if wanted.since is not None:
-        tests.append(started_at >= microseconds(wanted.since))
-    if wanted.until is not None:
-        tests.append(started_at < microseconds(wanted.until))
     return tests
+
+
+def _in_time(wanted: RunFilter, started_at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    since = [] if wanted.since is None else [started_at >= microseconds(wanted.since)]
+    return since if wanted.until is None else [*since, started_at < microseconds(wanted.until)]
 
 
 def _of_event(wanted: EventFilter) -> list[ColumnElement[bool]]:
@@ -257,8 +264,7 @@ def _whose(column: ColumnElement[str], tenant: str, agent: str | None) -> Column
     """Return the test that keeps to a tenant, and to one agent of it, so that an index gives the order."""
     meant = of_tenant(tenant)
     if agent is None:
-        # Of an expression there is no index: through one, all would have to be read and sorted first.
-        return column.concat("").in_(meant)
+        return in_turn(meant.where(agents.c.id == column))
     return column == meant.where(or_(agents.c.slug == agent, agents.c.id == agent)).limit(1).scalar_subquery()
 
 

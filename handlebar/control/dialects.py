@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, text
 
 _IN_ORDER = 0x68616E646C656261
 """The lock on numbers that have to be in order: any number that nobody else uses."""
@@ -19,6 +19,16 @@ def insert_or(connection: Connection, table: Table) -> Any:
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
     return sqlite_insert(table)
+
+
+def in_turn(query: Select[Any]) -> ColumnElement[bool]:
+    """
+    Return whether *query*, about a row of another query, finds something.
+
+    It is asked for row after row, so that a page that an index has in order ends where it is full. Without the offset
+    PostgreSQL would join the tables first, and sort all that comes of it.
+    """
+    return query.offset(0).exists()
 
 
 def number_in_order(connection: Connection) -> None:

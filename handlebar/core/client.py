@@ -236,6 +236,7 @@ class HandlebarClient:
         """Send what is queued, five seconds at most, and let go of all resources; may be called twice."""
         self._closing.get().set()
         self._connection.close()
+        self._active.get().close_soon()
 
     ready = awaitable(ready_sync)
     register_tools = awaitable(register_tools_sync)

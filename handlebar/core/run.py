@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from time import perf_counter
 from typing import Any
 
 from attrs import Factory, evolve, field, frozen
 
-from handlebar._plumbing import timers
+from handlebar._plumbing import logs, timers
 from handlebar._plumbing.awaiting import awaitable, warn_of_stall
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.once import Once
@@ -440,12 +439,12 @@ class Run:
         if ttl_ms is None:
             return None, None
         seconds = ttl_ms / 1000
-        return Deadline.after(seconds), timers.schedule(seconds, partial(self.end_sync, "timeout"))
+        return Deadline.after(seconds), timers.schedule(seconds, self._expire)
 
     def _over(self) -> bool:
         """Whether the run has ended, by its time to live too."""
         if self._expiry is not None and self._expiry.passed:
-            self.end_sync("timeout")
+            self._expire()
         return self.is_ended
 
     def _is_too_late(self) -> bool:
@@ -454,6 +453,17 @@ class Run:
         if is_over:
             self._parts.recorder.came_too_late()
         return is_over
+
+    def _expire(self) -> None:
+        """End the run because its time is over; tell of it, unless somebody was quicker."""
+        if not self.is_ended:
+            logs.warn_once_a_minute(
+                "run_ttl",
+                "The run %r took longer than its run_ttl_ms, and was ended; "
+                "if it had done its work, nobody has ended it: use `with client.run(...)` or end_sync()",
+                self.run_id,
+            )
+            self.end_sync("timeout")
 
     def _after_end(self) -> Decision:
         return RUN_ENDED if self._parts.enforced else NOT_GOVERNED

@@ -109,7 +109,7 @@ def _pages(client: FlaskClient, size: Size) -> dict[str, str]:
         "inbox": "/inbox",
         "policies": "/policies",
         "a policy": policy,
-        "the editor": "/policies/edit",
+        "the editor": "/edit-policy",
         "agents": "/agents",
         "hand-offs": "/handoffs",
         "keys": "/keys",

@@ -206,5 +206,6 @@ def test_an_index_gives_the_order(plane: EmbeddedControlPlane, tmp_path: Path, w
         browsing.page_of_runs(connection, "default", RunFilter(**wanted), limit=10)
         ((statement, values),) = statements[:1]
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
-    assert any("INDEX runs_by_" in step or "INDEX run_marks_by_mark" in step for step in plan)
-    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+    before_the_page = plan[: plan.index("SCAN page")]
+    assert any("INDEX runs_by_" in step or "INDEX run_marks_by_mark" in step for step in before_the_page)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in before_the_page

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.clients import errors_of
 from tests.support.http_server import Answer, Hang, HttpServer
 
 EVENTS = "/v1/runs/events"
@@ -38,7 +39,7 @@ def ran(url: str, script: str) -> tuple[int, str, str, float]:
     began = time.monotonic()
     arguments = [sys.executable, "-c", BEGIN + script, url]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout, done.stderr, time.monotonic() - began
+    return done.returncode, done.stdout, errors_of(done), time.monotonic() - began
 
 
 def is_quiet(errors: str) -> bool:

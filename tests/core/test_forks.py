@@ -14,7 +14,7 @@ import pytest
 from handlebar._plumbing import logs
 from handlebar.core import Handlebar, HandlebarClientConfig, RunConfig
 from handlebar.core.client import HandlebarClient
-from tests.support.clients import made
+from tests.support.clients import errors_of, made
 from tests.support.forks import in_child
 from tests.support.http_server import Answer, Hang, HttpServer
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ def ran(server: HttpServer, script: str) -> tuple[int, str, str]:
     """Run *script*; return exit code, output and errors."""
     arguments = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", BEGIN + script, server.url]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout, errors_of(done)
 
 
 def numbers(server: HttpServer) -> list[int]:

@@ -175,6 +175,7 @@ class TestMisbehaviour:
             time.sleep(6 * SOON)
             assert 1 == looks(server) == looks(server, "/budget")
             assert run.before_tool_sync("refund", {}).allowed
+            run.end_sync()
         assert [] == caplog.messages
 
     def test_a_look_that_hangs_delays_no_decision(self, server: HttpServer) -> None:

@@ -17,7 +17,7 @@ import pytest
 from handlebar._plumbing import forking
 from handlebar.core import Handlebar, HandlebarClientConfig, RunConfig
 from handlebar.core.client import HandlebarClient
-from tests.support.clients import made
+from tests.support.clients import errors_of, made
 from tests.support.forks import in_child
 from tests.support.http_server import Hang, HttpServer
 from tests.support.tracing import untraced
@@ -49,7 +49,7 @@ def ran(server: HttpServer, more: str, *, seconds: float = 60) -> tuple[int, str
     began = time.monotonic()
     arguments = [sys.executable, "-c", SCRIPT + more, server.url]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds, check=False)
-    return done.returncode, done.stdout, done.stderr, time.monotonic() - began
+    return done.returncode, done.stdout, errors_of(done), time.monotonic() - began
 
 
 def is_quiet(errors: str) -> bool:

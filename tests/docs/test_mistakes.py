@@ -17,6 +17,7 @@ from handlebar.errors import NoCurrentRunError, NotInitialisedError, PolicyError
 from tests.support.clients import made
 from tests.support.forks import in_child
 from tests.support.http_server import Answer, HttpServer, Slow
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,11 @@ def decide(client: HandlebarClient) -> str:
     """Make one call in a run; return what its decision says."""
     with client.run() as run:
         return run.before_tool_sync("refund", {}).message
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a program."""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
 
 def says(text: str, *words: str) -> bool:
@@ -109,6 +115,28 @@ def test_a_forgotten_end(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.M
         client.start_run_sync(handlebar.RunConfig(str(number)))
     assert 1 == len(caplog.records)
     assert says(caplog.text, "never ended", "with client.run(...)", "end_sync()", "run_ttl_ms")
+
+
+@pytest.mark.parametrize("way", ["client.shutdown_sync()", "pass"], ids=["shutdown", "exit"])
+def test_runs_left_at_the_end(way: str) -> None:
+    """A program that ends its process before its runs is told so in one line, with their number; others are not."""
+    script = (
+        "import handlebar\n"
+        "client = handlebar.init('desk', enforce_mode='off')\n"
+        "for number in range({number}): client.start_run_sync(handlebar.RunConfig(str(number)))\n"
+        "with client.run(): pass\n" + way
+    )
+    three, none = (run(script.format(number=number)).stderr for number in (3, 0))
+    assert says(three, "3 run(s) had not ended", "with client.run(...)", "end_sync()", "run_ttl_ms")
+    assert (1, "") == (len(three.splitlines()), none)
+
+
+def test_a_run_that_its_time_to_live_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Which run it was, and how to end it."""
+    started = a_client(enforce_mode="off").start_run_sync(handlebar.RunConfig("long", run_ttl_ms=50))
+    assert eventually(lambda: started.is_ended)
+    assert eventually(lambda: bool(caplog.text))
+    assert says(caplog.text, "'long'", "run_ttl_ms", "with client.run(...)", "end_sync()")
 
 
 def test_a_tool_without_a_run() -> None:
@@ -178,5 +206,4 @@ def test_awaitables_that_nobody_awaits() -> None:
         "with handlebar.init('desk', enforce_mode='off').run() as run:\n"
         "    run.before_tool('refund', {})\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert says(done.stderr, "Run.before_tool", "never awaited")
+    assert says(run(script).stderr, "Run.before_tool", "never awaited")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -22,3 +23,13 @@ def client_on(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, **config: An
     client = HandlebarClient.init_sync(HandlebarClientConfig(**fields))
     made.append(client)
     return client
+
+
+def of_unended_runs(line: str) -> bool:
+    """Whether *line* only tells that a script has left runs open, as those that end abruptly do."""
+    return "run(s) had not ended when their client closed" in line
+
+
+def errors_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a script printed to stderr, but for that line."""
+    return "".join(line for line in done.stderr.splitlines(keepends=True) if not of_unended_runs(line))

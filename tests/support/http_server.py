@@ -371,6 +371,8 @@ class HttpServer:
 
         host: A loopback address, of either family.
 
+        port: Any that is free where it is 0.
+
     Attributes:
         decision: What `evaluate` and `check` answer, as on the wire.
 
@@ -383,7 +385,7 @@ class HttpServer:
         connections: How many were accepted.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         self.decision: dict[str, Any] = dict(ALLOW)
         self.status: dict[str, Any] = {"lockdown": {"active": False}, "lockdowns": [], "policies": []}
         self.budgets: dict[str, Any] = {"expires_seconds": 60, "responses": []}
@@ -392,7 +394,7 @@ class HttpServer:
         self._tls = tls
         self.stopping = threading.Event()
         self._host = host
-        self._port = 0
+        self._port = port
         self._lock = threading.Lock()
         self._queued: list[_Rule] = []
         self._permanent: list[_Rule] = []
@@ -410,6 +412,10 @@ class HttpServer:
     def url(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     @property
     def batches(self) -> list[str]:

@@ -37,9 +37,10 @@ class PatternDetector:
 
     def find(self, text: str) -> Iterator[str]:
         """Yield each good match, without what stands around its first group, if it has one."""
+        group = self.pattern.groups and 1
         # Bytes, because RE2 would count the characters up to each match of a str.
         for match in self.pattern.finditer(text.encode("utf-8", "replace")):
-            found = match.group(self.pattern.groups and 1).decode("utf-8", "replace")
+            found = match.group(group).decode("utf-8", "replace")
             if self.is_good(found):
                 yield found
 

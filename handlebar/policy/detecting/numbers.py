@@ -9,20 +9,24 @@ from attrs import frozen
 
 from handlebar.policy.detecting.finding import Detector, pattern_detector
 
-_CARD_GROUPS = (r"\d{4}_\d{4}_\d{4}_\d{2,4}", r"\d{4}_\d{4}_\d{4}_\d{4}_\d{1,3}", r"\d{4}_\d{6}[\s-]{1,3}\d{4,9}")
-# Looked for at each digit that begins a group, so that one card does not hide another.
+_CARD_GROUPS = (
+    rb"[2-6]\d{3}_\d{4}_\d{4}_\d{2,4}",
+    rb"[2-6]\d{3}_\d{4}_\d{4}_\d{4}_\d{1,3}",
+    rb"[2-6]\d{3}_\d{6}[\s-]{1,3}\d{4,9}",
+)
+# Looked for at each digit that begins a group, so that one card does not hide another. In bytes: that is quicker.
 _CARDS = tuple(
-    re.compile(r"(?<!\d)(?=(" + groups.replace("_", r"[\s-]{0,3}") + r")(?!\d))", re.ASCII) for groups in _CARD_GROUPS
+    re.compile(rb"(?<!\d)(?=(" + groups.replace(b"_", rb"[\s-]{0,3}") + rb")(?!\d))") for groups in _CARD_GROUPS
 )
 _CARD_NETWORKS = re.compile(
-    r"4\d{15}(?:\d{3})?"  # Visa; its 13 digits of old are bar codes today
-    r"|5[0-8]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"  # Mastercard, Maestro
-    r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|3[568]\d{14}"  # American Express, Diners Club, JCB
-    r"|6\d{15,18}"  # Discover, UnionPay, Maestro
+    rb"4\d{15}(?:\d{3})?"  # Visa; its 13 digits of old are bar codes today
+    rb"|5[0-8]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"  # Mastercard, Maestro
+    rb"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|3[568]\d{14}"  # American Express, Diners Club, JCB
+    rb"|6\d{15,18}"  # Discover, UnionPay, Maestro
 )
-_NO_DIGITS = re.compile(r"[^0-9]+")
+_BETWEEN_GROUPS = b" \t\n\r\f\v-"
 # What twice a digit adds up to.
-_DOUBLED = str.maketrans("0123456789", "0246813579")
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 _IBAN_START = re.compile(r"([A-Za-z]{2})[0-9]{2}")
 _IBAN_PARTS = re.compile(r"(\d+)!([nac])")
 _IBAN_LETTERS = {"n": "[0-9]", "a": "[A-Za-z]", "c": "[A-Za-z0-9]"}
@@ -58,19 +62,22 @@ class CardDetector:
 
     def find(self, text: str) -> Iterator[str]:
         """Yield the digits of each card."""
+        read = text.encode("ascii", "replace")
         for pattern in _CARDS:
-            numbers = (_NO_DIGITS.sub("", match[1]) for match in pattern.finditer(text))
-            yield from filter(_is_card, numbers)
+            for match in pattern.finditer(read):
+                number = match[1].translate(None, _BETWEEN_GROUPS)
+                if _is_card(number):
+                    yield number.decode()
 
 
-def _is_card(number: str) -> bool:
+def _is_card(number: bytes) -> bool:
     return _CARD_NETWORKS.fullmatch(number) is not None and _has_check_digit(number)
 
 
-def _has_check_digit(number: str) -> bool:
+def _has_check_digit(number: bytes) -> bool:
     """Whether *number* ends with what Luhn's formula asks for."""
-    doubled = number[-2::-2].translate(_DOUBLED)
-    return sum(map(int, number[::-2] + doubled)) % 10 == 0
+    codes = number[::-2] + number[-2::-2].translate(_DOUBLED)
+    return (sum(codes) - ord("0") * len(codes)) % 10 == 0
 
 
 @frozen

@@ -9,8 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from handlebar.policy import regexes
-from handlebar.policy.detecting.finding import Detector, PatternDetector, pattern_detector
+from handlebar.policy.detecting.finding import Detector, pattern_detector
 
 _INTERNATIONAL = r"\+[ (]{0,2}\d(?:[ ().\-/]{0,3}\d){6,14}"
 _NATIONAL = {
@@ -36,7 +35,7 @@ def phone() -> Detector:
     import phonenumbers
 
     national = {region: pattern_detector(pattern) for region, pattern in _NATIONAL.items()}
-    return PhoneDetector(PatternDetector(regexes.compiled(_INTERNATIONAL)), national, phonenumbers, cache(_numbers_of))
+    return PhoneDetector(pattern_detector(_INTERNATIONAL), national, phonenumbers, _reader(phonenumbers))
 
 
 @frozen
@@ -45,35 +44,52 @@ class Numbers:
     What the numbers of one calling code look like, for a first look that takes a hundredth of the library's time.
 
     Attributes:
+        code: How many digits the calling code has.
+
         kinds: The numbers of any kind and country.
 
-        prefixes: What is dialled before a number within a country, with what it is replaced by.
+        lengths: How many digits they may have.
+
+        prefix: What is dialled before a number within a country; None for nothing.
+
+        rule: What it is replaced by where its last group matches.
     """
 
+    code: int
     kinds: re.Pattern[str]
-    prefixes: tuple[tuple[re.Pattern[str], str], ...]
+    lengths: frozenset[int]
+    prefix: re.Pattern[str] | None
+    rule: str
 
-    def may_hold(self, digits: str) -> bool:
-        """Whether *digits*, which follow the calling code, may be a number; the library has the last word."""
-        return any(self.kinds.fullmatch(form) for form in self._forms(digits))
+    def may_be(self, digits: str) -> bool:
+        """Whether *digits*, which begin with the calling code, may be a number; the library has the last word."""
+        national = digits[self.code :]
+        if self._is_one(national):
+            return True
+        match = self.prefix and self.prefix.match(national)
+        return match is not None and self._is_one(self._without(match, national))
 
-    def _forms(self, digits: str) -> Iterator[str]:
-        yield digits
-        for prefix, replacement in self.prefixes:
-            if match := prefix.match(digits):
-                yield digits[match.end() :]
-                if replacement:
-                    yield match.expand(replacement) + digits[match.end() :]
+    def _is_one(self, national: str) -> bool:
+        return len(national) in self.lengths and self.kinds.fullmatch(national) is not None
+
+    def _without(self, prefix: re.Match[str], national: str) -> str:
+        rest = national[prefix.end() :]
+        return prefix.expand(self.rule) + rest if self.rule and prefix.lastindex == prefix.re.groups else rest
 
 
 @frozen
 class PhoneDetector:
-    """Finds what looks like a phone number, and asks the library whether it is one."""
+    """
+    Finds what looks like a phone number, and asks the library whether it is one.
+
+    Attributes:
+        numbers_of: Returns what numbers look like that begin with three digits, None where no country has any.
+    """
 
     international: Detector
     national: Mapping[str, Detector]
     phonenumbers: Any
-    numbers_of: Callable[[Any, int], Numbers | None]
+    numbers_of: Callable[[str], Numbers | None]
 
     def find(self, text: str) -> Iterator[str]:
         """Yield the numbers."""
@@ -87,11 +103,12 @@ class PhoneDetector:
     def _valid_starts(self, number: str) -> Iterator[str]:
         """Yield what of *number* is one: other digits may follow it."""
         digits = _NO_DIGITS.sub("", number)
-        ends = [(group.end(), group.end() - group.start()) for group in _DIGITS.finditer(number)]
-        for end, length in reversed(ends):
-            if len(digits) >= _LEAST_DIGITS and self._may_be(digits) and self._is_valid(number[:end], None):
+        numbers = self.numbers_of(digits[:_LONGEST_CODE])
+        if numbers is None:
+            return
+        for end, length in _starts(number, len(digits)):
+            if numbers.may_be(digits[:length]) and self._is_valid(number[:end], None):
                 yield number[:end]
-            digits = digits[:-length]
 
     def _may_be_national(self, number: str, region: str) -> bool:
         digits = _NO_DIGITS.sub("", number)
@@ -100,11 +117,8 @@ class PhoneDetector:
         return self._may_be(digits[2:] if digits.startswith("00") else "44" + digits)
 
     def _may_be(self, digits: str) -> bool:
-        for length in range(1, _LONGEST_CODE + 1):
-            numbers = self.numbers_of(self.phonenumbers, int(digits[:length]))
-            if numbers is not None:
-                return numbers.may_hold(digits[length:])
-        return False
+        numbers = self.numbers_of(digits[:_LONGEST_CODE])
+        return numbers is not None and numbers.may_be(digits)
 
     def _is_valid(self, text: str, region: str | None) -> bool:
         try:
@@ -114,23 +128,45 @@ class PhoneDetector:
         return bool(self.phonenumbers.is_valid_number(number))
 
 
-def _numbers_of(phonenumbers: Any, code: int) -> Numbers | None:
-    """Return the numbers of a calling *code*, None where there is no such code."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+def _starts(number: str, digits: int) -> Iterator[tuple[int, int]]:
+    """Yield where each group of digits in *number* ends and how many *digits* there are up to it, the longest first."""
+    if number[1:].isdecimal():
+        yield len(number), digits
+        return
+    for group in reversed(list(_DIGITS.finditer(number))):
+        if digits < _LEAST_DIGITS:
+            return
+        yield group.end(), digits
+        digits -= group.end() - group.start()
+
+
+def _reader(phonenumbers: Any) -> Callable[[str], Numbers | None]:
+    @cache
+    def numbers_of(start: str) -> Numbers | None:
+        codes = (start[:length] for length in range(1, _LONGEST_CODE + 1))
+        known = (code for code in codes if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+        return next((_numbers_of(phonenumbers, code) for code in known), None)
+
+    return numbers_of
+
+
+def _numbers_of(phonenumbers: Any, code: str) -> Numbers | None:
+    """Return the numbers of a calling *code*, None where nothing is known of any."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]
     read = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code
-    countries = [country for country in (read(code, region) for region in regions) if country is not None]
+    countries = [country for country in (read(int(code), region) for region in regions) if country is not None]
     if not countries:
         return None
-    kinds = {pattern for country in countries for pattern in _patterns_of(country)}
+    kinds = "|".join(sorted(set(map(_pattern_of, countries))))
+    lengths = frozenset(length for country in countries for length in country.general_desc.possible_length)
     # Those of a code's main country: the library goes by it before it knows the country.
-    first = countries[0]
-    prefix = first.national_prefix_for_parsing
-    rule = first.national_prefix_transform_rule or ""
-    return Numbers(re.compile("|".join(sorted(kinds))), ((re.compile(prefix), rule),) if prefix else ())
+    prefix = countries[0].national_prefix_for_parsing
+    rule = countries[0].national_prefix_transform_rule or ""
+    return Numbers(len(code), re.compile(kinds), lengths, re.compile(prefix) if prefix else None, rule)
 
 
-def _patterns_of(country: Any) -> Iterator[str]:
-    for kind in _KINDS + _RARE_KINDS:
-        about = getattr(country, kind, None)
-        if about is not None and about.national_number_pattern:
-            yield about.national_number_pattern
+def _pattern_of(country: Any) -> str:
+    kinds = (getattr(country, kind, None) for kind in _KINDS + _RARE_KINDS)
+    patterns = (about.national_number_pattern for about in kinds if about is not None)
+    known = "|".join(sorted(set(filter(None, patterns))))
+    return f"(?=(?:{country.general_desc.national_number_pattern})$)(?:{known})"

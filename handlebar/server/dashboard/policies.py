@@ -143,7 +143,7 @@ def _lines(record: PolicyRecord) -> list[str]:
 
 PAGES = (
     Page("GET", "/policies", "policies", _policies),
-    Page("GET", "/policies/edit", "policy_edit", _edit, changes=True),
+    Page("GET", "/edit-policy", "policy_edit", _edit, changes=True),
     Page("POST", "/policies/check", "policy_check", _check, changes=True),
     Page("POST", "/policies/try", "policy_try", _try, changes=True),
     Page("POST", "/policies", "policy_save", _save, changes=True),

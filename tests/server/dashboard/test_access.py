@@ -22,7 +22,7 @@ PAGES = [
     "/handoffs",
     "/keys",
     "/webhooks",
-    "/policies/edit",
+    "/edit-policy",
     "/live/inbox",
 ]
 CHANGES = ["/policies", "/keys", "/agents/desk/lockdown", "/agents/desk/lift", "/inbox/a-1", "/policies/p/delete"]

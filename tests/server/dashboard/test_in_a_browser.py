@@ -18,7 +18,7 @@ from tests.support.servers import Served, a_key, servers
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-PAGES = ["", "runs", "inbox", "policies", "policies/edit", "agents", "handoffs", "keys", "webhooks"]
+PAGES = ["", "runs", "inbox", "policies", "edit-policy", "agents", "handoffs", "keys", "webhooks"]
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,7 +46,7 @@ def _page(browser: Any, served: Served) -> Iterator[Any]:
     """A page of somebody who has logged in; what it must not do is told at the end."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     faults: list[str] = []
     page.on("console", lambda told: faults.append(told.text) if told.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -109,7 +109,7 @@ def test_the_inbox_is_live(served: Served, page: Any, client: HandlebarClient) -
 
 def test_a_policy_is_edited_badly_and_well(served: Served, page: Any) -> None:
     """What the loader says appears while one types; what is good is put in force."""
-    page.goto(f"{served.url}/dashboard/policies/edit")
+    page.goto(f"{served.url}/dashboard/edit-policy")
     page.fill("textarea", "name: x\nrulez: []")
     page.wait_for_selector("text=rulez")
     page.fill("textarea", json.dumps(a_policy(a_rule({"kind": "toolName", "op": "eq", "value": "x"}), name="Browser")))
@@ -124,7 +124,7 @@ def test_a_policy_is_tried(served: Served, page: Any, client: HandlebarClient) -
     run.before_tool_sync("look", {"amount": 900})
     run.end_sync()
     client.shutdown_sync()
-    page.goto(f"{served.url}/dashboard/policies/edit")
+    page.goto(f"{served.url}/dashboard/edit-policy")
     large = {"kind": "toolArg", "type": "number", "path": "amount", "op": "gt", "value": 500}
     page.fill("textarea", json.dumps(a_policy(a_rule(large, tool="look"), name="Tried")))
     page.fill("input[name=tool]", "look")

@@ -19,7 +19,7 @@ from handlebar.server.dashboard import create_dashboard
 from tests.support.control import url_of
 from tests.support.django_settings import the_project_is_set_up
 
-PATHS = ("/", "/?days=7", "/runs", "/inbox", "/policies", "/policies/edit", "/agents", "/handoffs", "/keys")
+PATHS = ("/", "/?days=7", "/runs", "/inbox", "/policies", "/edit-policy", "/agents", "/handoffs", "/keys")
 _LINK = re.compile(r'(?:href|src|srcset)="([^"]+)"')
 _FORM = re.compile(r'(?:action|formaction)="([^"]+)"')
 

@@ -178,7 +178,7 @@ def test_editing_a_policy(admin: Caller, boss: Person) -> None:
     assert "BLOCK" == admin.does("POST", "/v1/runs/run-1/evaluate", question(agent))["verdict"]
     newer = GOOD.replace("refund", "pay")
     policy = admin.does("GET", "/v1/policies")["policies"][0]["id"]
-    assert "refund" in boss.sees(f"/policies/edit?policy={policy}")
+    assert "refund" in boss.sees(f"/edit-policy?policy={policy}")
     assert 303 == boss.sends("/policies", content=newer, version="1").status_code
     page = boss.sees(f"/policies/{policy}")
     assert ("Version 2" in page, "-    value: refund" in page, "+    value: pay" in page) == (True, True, True)

@@ -124,3 +124,14 @@ def test_hostile_calls(admin: Caller, boss: Person) -> None:
     for raw in (boss.looks(f"/policies/{policy_id}").text, tries(boss, **{"try": "replay", "hours": "1"}).text):
         assert "900" in raw
         assert [] == [part for part in ("<script>alert", "\x1b", "\u202e", "<img src") if part in raw]
+
+
+@pytest.mark.parametrize("policy_id", ["edit", "check", "try", "delete"])
+def test_ids_that_are_words_of_ours(boss: Person, policy_id: str) -> None:
+    """A policy of any id can be looked at, edited, and taken back."""
+    text = json.dumps({**a_policy(a_rule(BIG), name="Odd"), "id": policy_id})
+    assert 303 == boss.sends("/policies", content=text).status_code
+    assert "Version 1" in boss.sees(f"/policies/{policy_id}")
+    assert policy_id in boss.sees(f"/edit-policy?policy={policy_id}")
+    assert 303 == boss.sends(f"/policies/{policy_id}/delete").status_code
+    assert "taken back" in boss.sees(f"/policies/{policy_id}").lower()
