@@ -164,10 +164,10 @@ def _metric_statement(scope: str, windowed: bool) -> Executable:
     """Return what aggregates the samples of a metric."""
     value = metric_samples.c.value
     aggregates = select(func.count(), func.sum(value), func.max(value), func.min(value))
-    samples = metric_samples.c
-    wanted = (samples.agent_id == bindparam("agent_id"), samples.key == bindparam("key"))
-    wanted = (*wanted, *_in_scope(metric_samples, scope, windowed=windowed))
-    return aggregates.where(*wanted)
+    wanted = aggregates.where(
+        metric_samples.c.agent_id == bindparam("agent_id"), metric_samples.c.key == bindparam("key")
+    )
+    return wanted.where(*_in_scope(metric_samples, scope, windowed=windowed))
 
 
 def _in_scope(table: Table, scope: str, *, windowed: bool) -> Iterator[ColumnElement[bool]]:

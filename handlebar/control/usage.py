@@ -111,7 +111,7 @@ def this_hour() -> int:
 
 @cache
 def _adding(dialect: str, table: Table) -> Executable:
-    """Return what adds to the numbers of an hour; built once, for SQLAlchemy takes longer for that than SQLite to do it."""
+    """Return what adds to the numbers of an hour; to build it takes longer than to run it."""
     row = insert_or(dialect, table)
     sums = {name: table.c[name] + row.excluded[name] for name in _NAMES}
     adding: Executable = row.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
