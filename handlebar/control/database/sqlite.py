@@ -6,9 +6,9 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -16,8 +16,11 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import ForkGate
+from handlebar.control.database.sharing import SharedTransactions
 from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.control.migrating import is_current, migrate, version
+
+T = TypeVar("T")
 
 _MOST_CONNECTIONS = 64
 
@@ -37,6 +40,7 @@ class SqliteDatabase:
             weakref.finalize(self, self.engine.dispose)
         # SQLite lets one write at a time, and its own way to wait for a turn is to sleep.
         self._writing = threading.Lock()
+        self._shared = SharedTransactions(self.write)
         self._ready = False
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
@@ -85,6 +89,10 @@ class SqliteDatabase:
                 yield connection
         finally:
             self._writing.release()
+
+    def commit(self, do: Callable[[Connection], T], deadline: Deadline, agent_id: str | None) -> T:
+        """Commit, as `OpenedDatabase` says; those who have to wait for each other share a transaction."""
+        return self._shared.run(do, deadline)
 
     def number(self, query: str, deadline: Deadline) -> int:
         """Ask, as `OpenedDatabase` says; outside any transaction, where that can be had at once."""
