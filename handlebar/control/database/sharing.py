@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -18,18 +19,23 @@ T = TypeVar("T")
 
 
 class _Work(Generic[T]):
-    """
-    What somebody wants done in a transaction, and what has come of it.
-
-    Attributes:
-        woken: Set when it is done, or when whoever waits for it has to do everybody's.
-    """
+    """What somebody wants done in a transaction, and what has come of it."""
 
     def __init__(self, do: Callable[[Connection], T]) -> None:
-        self.woken = threading.Event()
+        # An Event would take several times as long.
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._do = do
         self._outcome: Callable[[], T] = _too_late
         self._is_committed = False
+
+    def wait(self, deadline: Deadline) -> None:
+        """Wait until somebody wakes whoever wants it."""
+        with suppress(queue.Empty):
+            self._calls.get(timeout=deadline.remaining())
+
+    def wake(self) -> None:
+        """Wake him: it is done, or he has to do everybody's."""
+        self._calls.put(None)
 
     def run(self, connection: Connection) -> None:
         """Do it, so that nothing of it stays where it fails, and the rest of the transaction does."""
@@ -47,12 +53,12 @@ class _Work(Generic[T]):
     def commit(self) -> None:
         """Note that it is committed, with all that was done beside it."""
         self._is_committed = True
-        self.woken.set()
+        self.wake()
 
     def fail(self, error: BaseException) -> None:
         """Note that nothing of it is stored, because of *error*, which has hit all."""
         self._outcome, self._is_committed = _raising(unusable(_words(error))), True
-        self.woken.set()
+        self.wake()
 
     def result(self) -> T:
         """Return what it has returned, or raise what it has raised; raises UnreachableError where it is not done."""
@@ -87,7 +93,7 @@ class SharedTransactions:
         work = _Work(do)
         try:
             self._join(work)
-            work.woken.wait(deadline.remaining())
+            work.wait(deadline)
             if self._leading is work:
                 self._lead(deadline)
         finally:
@@ -132,7 +138,7 @@ class SharedTransactions:
     def _appoint(self, work: _Work[Any] | None) -> None:
         self._leading = work
         if work is not None:
-            work.woken.set()
+            work.wake()
 
 
 def _too_late() -> Any:

@@ -45,7 +45,7 @@ class SqliteDatabase:
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
         self._looking = threading.Lock()
-        self._lookout: sqlite3.Connection | None = None
+        self._lookout: _Lookout | None = None
         # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
         self._gate = ForkGate(self.close)
 
@@ -118,13 +118,13 @@ class SqliteDatabase:
             return None
         try:
             with self._gate, self._looking:
-                return int(self._opened_lookout().execute(query).fetchone()[0])
+                return self._opened_lookout().number(query)
         except sqlite3.OperationalError:
             return None
 
-    def _opened_lookout(self) -> sqlite3.Connection:
+    def _opened_lookout(self) -> _Lookout:
         if self._lookout is None:
-            self._lookout = sqlite3.connect(self._file, timeout=0, isolation_level=None, check_same_thread=False)
+            self._lookout = _Lookout(self._file)
         return self._lookout
 
     def _note_file(self) -> None:
@@ -165,6 +165,30 @@ class SqliteDatabase:
                 if deadline.passed:
                     raise unusable(BUSY)
                 threading.Event().wait(0.01)
+
+
+class _Lookout:
+    """A connection that only looks, and looks again only where somebody has written since; not thread-safe."""
+
+    def __init__(self, file: str) -> None:
+        self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def number(self, query: str) -> int:
+        """Return the number that *query* asks for."""
+        # The version is read first: what is written in between is looked at once more, and never overlooked.
+        version = self._asked("PRAGMA data_version")
+        seen = self._seen.get(query)
+        if seen is None or seen[0] != version:
+            self._seen[query] = seen = (version, self._asked(query))
+        return seen[1]
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def _asked(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
 
 
 def _identity(file: str) -> tuple[int, int] | None:
