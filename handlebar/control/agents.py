@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
@@ -71,8 +71,7 @@ def find(connection: Connection, tenant: str, agent_id: str) -> AgentDescriptor:
     Raises:
         RefusedError: The tenant has none (404).
     """
-    query = select(agents).where(agents.c.tenant == tenant, agents.c.id == agent_id)
-    row = connection.execute(query).first()
+    row = connection.execute(_OF_ID, {"tenant": tenant, "id": agent_id}).first()
     if row is None:
         raise RefusedError(f"There is no agent with the id {agent_id!r}", status=404)
     return AgentDescriptor(row.slug, row.name, row.description, row.tags)
@@ -112,6 +111,10 @@ def set_tools(connection: Connection, agent_id: str, described: Sequence[Tool]) 
     ]
     if rows:
         connection.execute(insert(tools), rows)
+
+
+# Every request asks this, and SQLAlchemy takes longer to build a statement than SQLite to answer it.
+_OF_ID = select(agents).where(agents.c.tenant == bindparam("tenant"), agents.c.id == bindparam("id"))
 
 
 def _id_of(connection: Connection, tenant: str, slug: str) -> str | None:

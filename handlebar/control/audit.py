@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, func, insert, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, func, insert, select, union
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control import run_marks, usage
@@ -81,13 +82,8 @@ class StoredEvent:
 
 def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
     """Store *batch*, unless one of that id was stored before; tell whether it was new."""
-    first = (
-        insert_or(connection, batches)
-        .values(agent_id=agent_id, id=batch_id, received_at=time_ns() // 1000)
-        .on_conflict_do_nothing()
-        .returning(batches.c.id)
-    )
-    if connection.execute(first).first() is None:
+    received = {"agent_id": agent_id, "id": batch_id, "received_at": time_ns() // 1000}
+    if connection.execute(_receiving(connection.dialect.name), received).first() is None:
         return False
     heads = {run_id: _head(connection, agent_id, run_id) for run_id in {event.run_id for event in batch}}
     rows = []
@@ -105,11 +101,10 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
             }
         )
     if rows:
-        connection.execute(insert(events), rows)
+        connection.execute(_INSERT, rows)
+        _set_heads(connection, agent_id, heads)
     usage.count(connection, agent_id, batch)
     run_marks.note(connection, agent_id, batch)
-    for run_id, (length, head) in heads.items():
-        _set_head(connection, agent_id, run_id, length, head)
     return True
 
 
@@ -209,13 +204,37 @@ def _chain(connection: Connection, agent_id: str, run_id: str) -> _Chain:
 
 
 def _head(connection: Connection, agent_id: str, run_id: str) -> tuple[int, str]:
-    query = select(chains.c.length, chains.c.head).where(chains.c.agent_id == agent_id, chains.c.run_id == run_id)
-    row = connection.execute(query).first()
+    row = connection.execute(_HEAD, {"agent_id": agent_id, "run_id": run_id}).first()
     return (row.length, row.head) if row else (0, _NO_HASH)
 
 
-def _set_head(connection: Connection, agent_id: str, run_id: str, length: int, head: str) -> None:
-    row = insert_or(connection, chains).values(agent_id=agent_id, run_id=run_id, length=length, head=head)
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["agent_id", "run_id"], set_={"length": length, "head": head})
-    )
+def _set_heads(connection: Connection, agent_id: str, heads: Mapping[str, tuple[int, str]]) -> None:
+    rows = [
+        {"agent_id": agent_id, "run_id": run_id, "length": length, "head": head}
+        for run_id, (length, head) in heads.items()
+    ]
+    connection.execute(_lengthening(connection.dialect.name), rows)
+
+
+# SQLAlchemy takes longer to build a statement than SQLite to run it: each is built once.
+
+_HEAD = select(chains.c.length, chains.c.head).where(
+    chains.c.agent_id == bindparam("agent_id"), chains.c.run_id == bindparam("run_id")
+)
+_INSERT = insert(events)
+
+
+@cache
+def _receiving(dialect: str) -> Executable:
+    """Return what takes note of a batch, and tells its id where it is new."""
+    received: Executable = insert_or(dialect, batches).on_conflict_do_nothing().returning(batches.c.id)
+    return received
+
+
+@cache
+def _lengthening(dialect: str) -> Executable:
+    """Return what notes where chains have come to."""
+    row = insert_or(dialect, chains)
+    now = {"length": row.excluded.length, "head": row.excluded.head}
+    lengthening: Executable = row.on_conflict_do_update(index_elements=["agent_id", "run_id"], set_=now)
+    return lengthening

@@ -10,9 +10,9 @@ _IN_ORDER = 0x68616E646C656261
 """The lock on numbers that have to be in order: any number that nobody else uses."""
 
 
-def insert_or(connection: Connection, table: Table) -> Any:
-    """Return an insert that can be told what to do where the row is there already."""
-    if connection.dialect.name == "postgresql":
+def insert_or(dialect: str, table: Table) -> Any:
+    """Return an insert for a database of that *dialect*, to be told what to do where the row is there already."""
+    if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgres_insert  # loads much that SQLite has no use for
 
         return postgres_insert(table)

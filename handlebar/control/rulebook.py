@@ -94,10 +94,14 @@ class Rulebook:
 
     def load_sources(self, deadline: Deadline) -> None:
         """Put the config's policies in force, where this process has not done so yet, or they have changed."""
+        self._load(self._database.file_number(deadline), deadline)
+
+    def _load(self, file_number: int, deadline: Deadline) -> bool:
+        """Load, as `load_sources` says; tell whether that was needed."""
         process, reading = self._process.get(), self._sources.latest()
-        now = (self._database.file_number(deadline), reading.number)
+        now = (file_number, reading.number)
         if process.loaded == now:
-            return
+            return False
         if reading.sources or process.agents:
             with self._database.write(deadline) as connection:
                 policy_store.store_sources(connection, self._tenant, reading.sources)
@@ -105,13 +109,14 @@ class Rulebook:
                 for agent_id, agent in process.agents.items():
                     agents.restore(connection, self._tenant, agent_id, agent)
         process.loaded = now
+        return True
 
     def current(self, deadline: Deadline) -> InForce:
         """Return what is in force, read again where somebody has changed it."""
         process = self._process.get()
-        self.load_sources(deadline)
-        generation = self._database.quick_number(_GENERATION, deadline)
-        seen = (self._database.file_number(deadline), generation)
+        seen = self._database.state(_GENERATION, deadline)
+        if self._load(seen[0], deadline):
+            seen = self._database.state(_GENERATION, deadline)
         known = process.in_force
         if known is None or (known.file_number, known.generation) != seen:
             with self._database.read(deadline) as connection:

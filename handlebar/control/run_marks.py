@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Executable, bindparam, select
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.dialects import insert_or
@@ -25,23 +25,34 @@ def mark(kind: str, value: str) -> str:
 
 def note(connection: Connection, agent_id: str, batch: Iterable[EncodedEvent]) -> None:
     """Mark the runs of a *batch*, which is stored in the same transaction, with what was decided in them."""
-    marked = {(event.run_id, each) for event in batch if event.kind == "tool.decision" for each in _marks(event.text)}
+    marked = {(event.run_id, each) for event in batch if event.kind == "tool.decision" for each in _marks(event.read())}
     if not marked:
         return
     names = {run_id for run_id, _ in marked}
-    known = select(runs.c.id, runs.c.started_at).where(runs.c.agent_id == agent_id, runs.c.id.in_(names))
-    started = {row.id: row.started_at for row in connection.execute(known)}
+    known = connection.execute(_STARTED, {"agent_id": agent_id, "names": list(names)})
+    started = {row.id: row.started_at for row in known}
     now = time_ns() // 1000
     rows = [
         {"agent_id": agent_id, "run_id": run_id, "mark": each, "started_at": started.get(run_id, now)}
         for run_id, each in sorted(marked)
     ]
-    connection.execute(insert_or(connection, run_marks).on_conflict_do_nothing(), rows)
+    connection.execute(_marking(connection.dialect.name), rows)
 
 
-def _marks(text: str) -> Iterator[str]:
-    told = json.loads(text)
-    data = _object(told.get("data")) if isinstance(told, dict) else {}
+_STARTED = select(runs.c.id, runs.c.started_at).where(
+    runs.c.agent_id == bindparam("agent_id"), runs.c.id.in_(bindparam("names", expanding=True))
+)
+
+
+@cache
+def _marking(dialect: str) -> Executable:
+    """Return what marks runs; a second time changes nothing."""
+    marking: Executable = insert_or(dialect, run_marks).on_conflict_do_nothing()
+    return marking
+
+
+def _marks(told: Mapping[str, Any]) -> Iterator[str]:
+    data = _object(told.get("data"))
     for kind, values in (
         ("verdict", [data.get("verdict")]),
         ("rule", [data.get("finalRuleId")]),

@@ -41,7 +41,7 @@ class RunView:
 def start(connection: Connection, request: StartRequest) -> None:
     """Note that a run has started; a second time only its time to live begins anew, or is no more."""
     actor, now = request.actor, time_ns() // 1000
-    row = insert_or(connection, runs).values(
+    row = insert_or(connection.dialect.name, runs).values(
         agent_id=request.agent_id,
         id=request.run_id,
         session_id=request.session_id,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -82,14 +81,12 @@ class EmbeddedControlPlane(Administration):
 
     def register_tools(self, agent_id: str, tools: Sequence[Tool], *, budget: float) -> None:
         """Register tools, as `ControlPlane` says."""
-        with self._write_for(agent_id, Deadline.after(budget)) as connection:
-            agents.set_tools(connection, agent_id, tools)
+        self._commit_for(agent_id, Deadline.after(budget), lambda each: agents.set_tools(each, agent_id, tools))
 
     def start_run(self, request: StartRequest, *, budget: float) -> Lockdown:
         """Start, as `ControlPlane` says."""
         deadline = Deadline.after(budget)
-        with self._write_for(request.agent_id, deadline) as connection:
-            runs.start(connection, request)
+        self._commit_for(request.agent_id, deadline, lambda connection: runs.start(connection, request))
         return lockdowns.for_start(self._rulebook.current(deadline).lockdowns, request)
 
     def evaluate(self, request: EvaluateRequest, *, budget: float) -> Decision:
@@ -167,13 +164,17 @@ class EmbeddedControlPlane(Administration):
 
     def record(self, agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
         """Record, as `ControlPlane` says."""
-        with self._write_for(agent_id, Deadline.after(budget)) as connection:
-            audit.store_batch(connection, agent_id, batch_id, events)
+        self._commit_for(
+            agent_id,
+            Deadline.after(budget),
+            lambda connection: audit.store_batch(connection, agent_id, batch_id, events),
+        )
 
     def end_run(self, agent_id: str, run_id: str, status: RunEndStatus, *, budget: float) -> None:
         """End, as `ControlPlane` says."""
-        with self._write_for(agent_id, Deadline.after(budget)) as connection:
-            runs.end(connection, agent_id, run_id, status)
+        self._commit_for(
+            agent_id, Deadline.after(budget), lambda connection: runs.end(connection, agent_id, run_id, status)
+        )
 
     def close(self) -> None:
         """Close this process's connections, as `ControlPlane` says; what webhooks are to be told now is told before."""
@@ -185,29 +186,34 @@ class EmbeddedControlPlane(Administration):
         with self._database.read(deadline) as connection:
             if is_known(connection, agent_id, who, obeyed):
                 return
-        with self._write_for(agent_id, deadline) as connection:
-            note(connection, agent_id, who, obeyed)
+        self._commit_for(agent_id, deadline, lambda connection: note(connection, agent_id, who, obeyed))
 
-    @contextmanager
-    def _write_for(self, agent_id: str, deadline: Deadline) -> Iterator[Connection]:
-        """Run a block in a transaction that writes; raises RefusedError where the tenant has no such agent."""
-        self._rulebook.load_sources(deadline)
-        with self._database.write(deadline, agent_id=agent_id) as connection:
+    def _commit_for(self, agent_id: str, deadline: Deadline, write: Callable[[Connection], object]) -> None:
+        """Commit what *write* does in a transaction; raises RefusedError where the tenant has no such agent."""
+
+        def do(connection: Connection) -> None:
             agents.find(connection, self._tenant, agent_id)
-            yield connection
+            write(connection)
+
+        self._rulebook.load_sources(deadline)
+        self._database.commit(do, deadline, agent_id=agent_id)
 
     def _decide_in_transaction(self, question: Question, rules: AgentRules, deadline: Deadline) -> Decision:
         if self._host.signals or self._host.custom_functions:
             # The host's functions may be slow: they are asked before anybody waits for the database because of us.
             with self._database.read(deadline) as connection:
                 question.outcome(connection)
-        with self._database.write(deadline, agent_id=question.request.agent_id) as connection:
+
+        def do(connection: Connection) -> tuple[Decision, ApprovalView | None]:
             outcome = question.outcome(connection)
             approval = approvals.ask(connection, question.request, outcome) if outcome.effect == "hitl" else None
             decision = self._decision(outcome, rules, approval)
             question.remember(connection, decision)
             if approval is not None and approval.status == "approved":
                 approvals.use(connection, approval.approval_id)
+            return decision, approval
+
+        decision, approval = self._database.commit(do, deadline, agent_id=question.request.agent_id)
         if approval is not None and approval.status == "pending":
             self._something_happened()
         return decision

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import reduce
-from operator import add
+from functools import cache
 from typing import Any
 
-from attrs import asdict, fields, frozen
-from sqlalchemy import Connection, Select, Table, func, insert, select, update
+from attrs import fields, frozen
+from sqlalchemy import Connection, Executable, Select, Table, func, select
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.agents import of_tenant
 from handlebar.control.costs import cost_usd
+from handlebar.control.dialects import insert_or
 from handlebar.control.tables import usage_hours, usage_of_actors
 from handlebar.core.plane import EncodedEvent
 from handlebar.core.schema.metrics import InbuiltAgentMetricKind as Kind
@@ -50,6 +49,7 @@ class Usage:
 
 
 _NAMES = tuple(each.name for each in fields(Usage))
+_NOTHING = dict.fromkeys(_NAMES, 0)
 
 
 @frozen
@@ -62,18 +62,20 @@ class UsageOf:
 
 def count(connection: Connection, agent_id: str, batch: Iterable[EncodedEvent]) -> None:
     """Add the events of a *batch*, which is stored in the same transaction, to what the agent has done this hour."""
-    by_actor: dict[str, Usage] = {}
+    total: dict[str, float] = dict(_NOTHING)
+    by_actor: dict[str, dict[str, float]] = {}
     for event in batch:
         if event.kind in _COUNTED:
-            read = json.loads(event.text)
-            told = read if isinstance(read, dict) else {}
-            actor = _text(told.get("actorExternalId"))
-            by_actor[actor] = by_actor.get(actor, Usage()) + _usage(event.kind, _part(told, "data"))
-    now = {"agent_id": agent_id, "hour": this_hour()}
-    for actor, usage in by_actor.items():
-        _add(connection, usage_of_actors, {**now, "actor_id": actor}, usage)
+            told = event.read()
+            actor = by_actor.setdefault(_text(told.get("actorExternalId")), dict(_NOTHING))
+            for name, more in _counts(event.kind, _part(told, "data")).items():
+                actor[name] += more
+                total[name] += more
     if by_actor:
-        _add(connection, usage_hours, now, reduce(add, by_actor.values()))
+        now = {"agent_id": agent_id, "hour": this_hour()}
+        of_actors = [{**now, "actor_id": actor, **counts} for actor, counts in by_actor.items()]
+        connection.execute(_adding(connection.dialect.name, usage_of_actors), of_actors)
+        connection.execute(_adding(connection.dialect.name, usage_hours), {**now, **total})
 
 
 def by_hour(connection: Connection, tenant: str, *, since_hour: int) -> list[UsageOf]:
@@ -107,24 +109,33 @@ def this_hour() -> int:
     return time_ns() // _HOUR_NS
 
 
-def _usage(kind: str, data: Mapping[str, Any]) -> Usage:
+@cache
+def _adding(dialect: str, table: Table) -> Executable:
+    """Return what adds to the numbers of an hour; to build it takes longer than to run it."""
+    row = insert_or(dialect, table)
+    sums = {name: table.c[name] + row.excluded[name] for name in _NAMES}
+    adding: Executable = row.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
+    return adding
+
+
+def _counts(kind: str, data: Mapping[str, Any]) -> dict[str, float]:
     if kind == "run.started":
-        return Usage(runs=1)
+        return {"runs": 1}
     if kind == "tool.decision":
-        return _decided(data)
+        return {_decided(data): 1}
     if kind == "error":
-        return Usage(events_lost=_lost(data))
+        return {"events_lost": _lost(data)}
     tokens, model = _part(data, "tokens"), _part(data, "model")
     read, written = _count_in(tokens, "in"), _count_in(tokens, "out")
     counts = {Kind.LLM_TOKENS_IN.value: read, Kind.LLM_TOKENS_OUT.value: written}
     cost = cost_usd(model, counts) if _text(model.get("name")) else None
-    return Usage(tokens_in=read, tokens_out=written, cost_usd=cost or 0.0)
+    return {"tokens_in": read, "tokens_out": written, "cost_usd": cost or 0.0}
 
 
-def _decided(data: Mapping[str, Any]) -> Usage:
+def _decided(data: Mapping[str, Any]) -> str:
     if data.get("verdict") == "ALLOW":
-        return Usage(allowed=1)
-    return Usage(waiting=1) if _part(data, "cause").get("kind") == "HITL_PENDING" else Usage(blocked=1)
+        return "allowed"
+    return "waiting" if _part(data, "cause").get("kind") == "HITL_PENDING" else "blocked"
 
 
 def _lost(data: Mapping[str, Any]) -> int:
@@ -148,14 +159,6 @@ def _text(value: Any) -> str:
 def _count_in(tokens: Mapping[str, Any], name: str) -> int:
     value = tokens.get(name)
     return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0
-
-
-def _add(connection: Connection, table: Table, row: Mapping[str, Any], usage: Usage) -> None:
-    this = [table.c[name] == value for name, value in row.items()]
-    more = {name: table.c[name] + value for name, value in asdict(usage).items()}
-    # Nobody comes between: whoever writes events of an agent holds the lock that this takes.
-    if not connection.execute(update(table).where(*this).values(more)).rowcount:
-        connection.execute(insert(table).values(**row, **asdict(usage)))
 
 
 def _summed(connection: Connection, tenant: str, key: Any, since_hour: int) -> list[UsageOf]:

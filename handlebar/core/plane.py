@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from attrs import Factory, field, frozen
 
@@ -175,12 +176,22 @@ class EncodedEvent:
 
     Attributes:
         ts: When it happened, ISO 8601 in UTC.
+
+        known: The same as JSON values, where somebody has them already; None where nobody has.
     """
 
     run_id: str
     kind: str
     ts: str
     text: str
+    known: Mapping[str, Any] | None = field(default=None, eq=False, repr=False)
+
+    def read(self) -> Mapping[str, Any]:
+        """Return the event as JSON values; an empty one, where it is no JSON object."""
+        if self.known is not None:
+            return self.known
+        read = json.loads(self.text)
+        return read if isinstance(read, dict) else {}
 
 
 @frozen

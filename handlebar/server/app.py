@@ -20,18 +20,19 @@ from handlebar.control.keys import KeyRing
 from handlebar.control.policies import read_sources
 from handlebar.server import for_agents, for_people, for_policies, for_status
 from handlebar.server.access import Access
-from handlebar.server.asking import Asked, Route
+from handlebar.server.answering import JSON, Answering, for_the_one_who_asked
+from handlebar.server.asking import Route
 from handlebar.server.dashboard import create_dashboard
 from handlebar.server.handoff_routes import add_handoffs
 from handlebar.server.handoff_streams import add_streams
 from handlebar.server.metering import Metering
 from handlebar.server.problems import answer_problems
+from handlebar.server.shortcut import Shortcut
 from handlebar.server.tenants import Tenants
 
 ROUTES = (*for_agents.ROUTES, *for_people.ROUTES, *for_policies.ROUTES, *for_status.ROUTES)
 """Every way in that needs a key."""
 
-_JSON = "application/json"
 _DATABASE = "sqlite:///handlebar.db"
 
 
@@ -74,15 +75,17 @@ def create_app(database: str | None = None, *, policies: Any = None) -> Flask:
     answer_problems(app)
     _add_open_routes(app, tenants, metering)
     access = Access(KeyRing(opened))
+    answering = Answering(access, tenants, metering)
     for route in ROUTES:
-        _add(app, route.method, route.rule, _view(route, access, tenants, metering))
+        _add(app, route.method, route.rule, _view(route, answering))
     add_handoffs(app, HandoffApi(opened, on_change=deliverer.wake), access, tenants.check)
     add_streams(app, opened, access)
     app.register_blueprint(create_dashboard(opened, tenants=tenants), url_prefix="/dashboard")
     app.add_url_rule("/", "home", lambda: redirect(url_for("handlebar_dashboard.overview")), methods=["GET"])
     # Not now: this process may still fork.
     app.before_request(tenants.start)
-    app.after_request(_for_the_one_who_asked)
+    app.after_request(for_the_one_who_asked)
+    app.wsgi_app = Shortcut(app, answering)  # type: ignore[method-assign]  # as Flask has it done
     return app
 
 
@@ -101,32 +104,18 @@ def _add_open_routes(app: Flask, tenants: Tenants, metering: Metering) -> None:
 
     def ready() -> Response:
         tenants.check()
-        return Response(well, mimetype=_JSON)
+        return Response(well, mimetype=JSON)
 
-    _add(app, "GET", "/healthz", lambda: Response(well, mimetype=_JSON))
+    _add(app, "GET", "/healthz", lambda: Response(well, mimetype=JSON))
     _add(app, "GET", "/readyz", ready)
     _add(app, "GET", "/metrics", metering.text)
-    _add(app, "GET", "/openapi.json", lambda: Response(contract, mimetype=_JSON))
+    _add(app, "GET", "/openapi.json", lambda: Response(contract, mimetype=JSON))
 
 
 def _add(app: Flask, method: str, rule: str, view: Callable[..., Response]) -> None:
     app.add_url_rule(rule, f"{method} {rule}", view, methods=[method], provide_automatic_options=False)
 
 
-def _view(route: Route, access: Access, tenants: Tenants, metering: Metering) -> Callable[..., Response]:
+def _view(route: Route, answering: Answering) -> Callable[..., Response]:
     """Return what Flask calls for *route*."""
-
-    def view(**names: str) -> Response:
-        tenant = access.tenant_of(request, route.role)
-        asked = Asked(request=request, tenant=tenant, tenants=tenants, metering=metering, names=names)
-        answer = route.endpoint(asked)
-        return answer if isinstance(answer, Response) else Response(answer, mimetype=_JSON)
-
-    return view
-
-
-def _for_the_one_who_asked(response: Response) -> Response:
-    """Let nobody keep an answer, or take it for anything but what it is said to be."""
-    response.headers.setdefault("cache-control", "no-store")
-    response.headers["x-content-type-options"] = "nosniff"
-    return response
+    return lambda **names: answering.answer(route, request, names)

@@ -162,4 +162,5 @@ def _metrics(body: Fields) -> dict[str, float]:
 def _event(event: Fields) -> EncodedEvent:
     event.word("schema", (SCHEMA,))
     event.part("data")
-    return EncodedEvent(event.text("runId"), event.text("kind"), event.time("ts"), safe_json.encode(event.members()))
+    known = event.members()
+    return EncodedEvent(event.text("runId"), event.text("kind"), event.time("ts"), safe_json.encode(known), known)

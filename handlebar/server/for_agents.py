@@ -67,13 +67,15 @@ def _approval(asked: Asked) -> str:
     return encoding.encode(wire.to_dict(asked.plane.approval(asked.names["approval"])))
 
 
+EVALUATE = Route("POST", "/v1/runs/<name:run>/evaluate", "agent", _evaluate)
+RECORD = Route("POST", "/v1/runs/events", "agent", _record)
 ROUTES = (
     Route("POST", "/v1/agents", "agent", _register_agent),
     Route("POST", "/v1/agents/check", "agent", _check),
     Route("PUT", "/v1/agents/<name:agent>/tools", "agent", _register_tools),
     Route("POST", "/v1/runs/<name:run>/start", "agent", _start_run),
-    Route("POST", "/v1/runs/<name:run>/evaluate", "agent", _evaluate),
+    EVALUATE,
     Route("POST", "/v1/runs/<name:run>/end", "agent", _end_run),
-    Route("POST", "/v1/runs/events", "agent", _record),
+    RECORD,
     Route("GET", "/v1/approvals/<approval>", "agent", _approval),
 )

@@ -27,7 +27,12 @@ class Metering:
     def watch(self, app: Flask) -> None:
         """Count every request that *app* answers."""
         app.before_request(_started)
-        app.after_request(self._answered)
+        app.after_request(self._watched)
+
+    def answered(self, method: str, route: str, response: Response, began: float) -> None:
+        """Count a request by the pattern of its path, answered since the monotonic time *began*."""
+        self._requests.labels(method, route, str(response.status_code)).inc()
+        self._seconds.labels(route).observe(monotonic() - began)
 
     def decided(self, verdict: str) -> None:
         """Count a decision."""
@@ -37,12 +42,11 @@ class Metering:
         """Return all that was counted."""
         return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
-    def _answered(self, response: Response) -> Response:
+    def _watched(self, response: Response) -> Response:
         # By its pattern: what somebody puts into a path must not make the numbers grow without bound.
         route = request.url_rule.rule if request.url_rule else "unknown"
         method = request.method if request.url_rule else "any"
-        self._requests.labels(method, route, str(response.status_code)).inc()
-        self._seconds.labels(route).observe(monotonic() - g.started)
+        self.answered(method, route, response, g.started)
         return response
 
 

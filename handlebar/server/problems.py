@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
@@ -57,13 +58,14 @@ def malformed(field: str, expected: str) -> ProblemError:
 
 def answer_problems(app: Flask) -> None:
     """Let *app* answer every error as JSON."""
-    app.register_error_handler(ProblemError, _answer)
-    app.register_error_handler(RefusedError, lambda error: _answer(ProblemError(error.status, str(error))))
-    app.register_error_handler(ConfigError, lambda error: _answer(ProblemError(400, str(error), field=error.field)))
-    app.register_error_handler(PolicyError, lambda error: _answer(ProblemError(422, str(error), field=error.field)))
-    app.register_error_handler(UnreachableError, _unreachable)
-    app.register_error_handler(HTTPException, _of_framework)
-    app.register_error_handler(Exception, _unexpected)
+    for kind, answer in _ANSWERS.items():
+        app.register_error_handler(kind, answer)
+
+
+def answer_to(error: Exception) -> Response:
+    """Return the answer where *error* has come of a request, as an app gives it."""
+    answer = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
+    return answer(error)
 
 
 def _answer(problem: ProblemError) -> Response:
@@ -91,3 +93,14 @@ def _unexpected(error: Exception) -> Response:
     kind = type(error).__name__
     warn_once_a_minute(f"server failure {kind}", "A request failed unexpectedly: %s\n%s", kind, places)
     return _answer(ProblemError(500, "The server failed; what it was is in its log"))
+
+
+_ANSWERS: Mapping[type[Exception], Callable[[Any], Response]] = {
+    ProblemError: _answer,
+    RefusedError: lambda error: _answer(ProblemError(error.status, str(error))),
+    ConfigError: lambda error: _answer(ProblemError(400, str(error), field=error.field)),
+    PolicyError: lambda error: _answer(ProblemError(422, str(error), field=error.field)),
+    UnreachableError: _unreachable,
+    HTTPException: _of_framework,
+    Exception: _unexpected,
+}

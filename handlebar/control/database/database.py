@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -11,6 +12,8 @@ from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import PerProcess
 from handlebar.control.database.opened import OpenedDatabase
 from handlebar.control.database.urls import opener_of
+
+T = TypeVar("T")
 
 
 class Database:
@@ -53,9 +56,23 @@ class Database:
         """
         return self._get_ready(deadline).write(deadline, agent_id)
 
+    def commit(self, do: Callable[[Connection], T], deadline: Deadline, *, agent_id: str | None = None) -> T:
+        """
+        Return what *do* returns, called in a transaction as `write` has it; what has been done then is committed.
+
+        Others may be served by the same transaction, where that is cheaper, and the thread may be another's. What *do*
+        raises undoes what it has done, and nothing else.
+        """
+        return self._get_ready(deadline).commit(do, deadline, agent_id)
+
     def quick_number(self, query: str, deadline: Deadline) -> int:
         """Return the number that *query* asks for, mostly at the cost of microseconds."""
         return self._get_ready(deadline).number(query, deadline)
+
+    def state(self, query: str, deadline: Deadline) -> tuple[int, int]:
+        """Return, of the same moment, the `file_number` and the number that *query* asks for."""
+        opened = self._get_ready(deadline)
+        return opened.file_number, opened.number(query, deadline)
 
     def file_number(self, deadline: Deadline) -> int:
         """Return a number that differs when the database has been replaced by another since."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import Deadline
+
+T = TypeVar("T")
 
 
 class OpenedDatabase(Protocol):
@@ -41,6 +44,10 @@ class OpenedDatabase(Protocol):
 
     def write(self, deadline: Deadline, agent_id: str | None) -> AbstractContextManager[Connection]:
         """Run a block in a transaction that nobody else's can come between, as `Database.write` says."""
+        ...
+
+    def commit(self, do: Callable[[Connection], T], deadline: Deadline, agent_id: str | None) -> T:
+        """Return what *do* returns, as `Database.commit` says."""
         ...
 
     def number(self, query: str, deadline: Deadline) -> int:

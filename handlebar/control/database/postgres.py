@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -22,6 +22,8 @@ from handlebar.control.database import psycopg_connecting
 from handlebar.control.database.psycopg_connecting import TimedConnection, waiting
 from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.control.migrating import HEAD, migrate, version
+
+T = TypeVar("T")
 
 _MOST_CONNECTIONS = 10
 """Of one process; by default a server lets in a hundred in all."""
@@ -94,6 +96,11 @@ class PostgresDatabase:
         begin = f"{_WRITE}; {_limited(deadline)}; {idle}; {_locked(agent_id)}"
         with self._begun(begin, lambda: deadline, deadline) as connection:
             yield connection
+
+    def commit(self, do: Callable[[Connection], T], deadline: Deadline, agent_id: str | None) -> T:
+        """Commit, as `OpenedDatabase` says; each has a transaction to himself."""
+        with self.write(deadline, agent_id) as connection:
+            return do(connection)
 
     def number(self, query: str, deadline: Deadline) -> int:
         """Ask, as `OpenedDatabase` says: once there and back."""

@@ -6,9 +6,9 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -16,8 +16,11 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import ForkGate
+from handlebar.control.database.sharing import SharedTransactions
 from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.control.migrating import is_current, migrate, version
+
+T = TypeVar("T")
 
 _MOST_CONNECTIONS = 64
 
@@ -37,11 +40,12 @@ class SqliteDatabase:
             weakref.finalize(self, self.engine.dispose)
         # SQLite lets one write at a time, and its own way to wait for a turn is to sleep.
         self._writing = threading.Lock()
+        self._shared = SharedTransactions(self.write)
         self._ready = False
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
         self._looking = threading.Lock()
-        self._lookout: sqlite3.Connection | None = None
+        self._lookout: _Lookout | None = None
         # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
         self._gate = ForkGate(self.close)
 
@@ -86,6 +90,10 @@ class SqliteDatabase:
         finally:
             self._writing.release()
 
+    def commit(self, do: Callable[[Connection], T], deadline: Deadline, agent_id: str | None) -> T:
+        """Commit, as `OpenedDatabase` says; those who have to wait for each other share a transaction."""
+        return self._shared.run(do, deadline)
+
     def number(self, query: str, deadline: Deadline) -> int:
         """Ask, as `OpenedDatabase` says; outside any transaction, where that can be had at once."""
         with reported():
@@ -110,13 +118,13 @@ class SqliteDatabase:
             return None
         try:
             with self._gate, self._looking:
-                return int(self._opened_lookout().execute(query).fetchone()[0])
+                return self._opened_lookout().number(query)
         except sqlite3.OperationalError:
             return None
 
-    def _opened_lookout(self) -> sqlite3.Connection:
+    def _opened_lookout(self) -> _Lookout:
         if self._lookout is None:
-            self._lookout = sqlite3.connect(self._file, timeout=0, isolation_level=None, check_same_thread=False)
+            self._lookout = _Lookout(self._file)
         return self._lookout
 
     def _note_file(self) -> None:
@@ -157,6 +165,30 @@ class SqliteDatabase:
                 if deadline.passed:
                     raise unusable(BUSY)
                 threading.Event().wait(0.01)
+
+
+class _Lookout:
+    """A connection that only looks, and looks again only where somebody has written since; not thread-safe."""
+
+    def __init__(self, file: str) -> None:
+        self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def number(self, query: str) -> int:
+        """Return the number that *query* asks for."""
+        # The version is read first: what is written in between is looked at once more, and never overlooked.
+        version = self._asked("PRAGMA data_version")
+        seen = self._seen.get(query)
+        if seen is None or seen[0] != version:
+            self._seen[query] = seen = (version, self._asked(query))
+        return seen[1]
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def _asked(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
 
 
 def _identity(file: str) -> tuple[int, int] | None:
