@@ -19,7 +19,7 @@ FIRST_CHUNK = "x" * 1024
 app = Flask("site")
 app.config.update(
     HANDLEBAR_AGENT_SLUG="desk",
-    HANDLEBAR_API_KEY="the-key",
+    HANDLEBAR_API_KEY=os.environ.get("SITE_API_KEY", "the-key"),
     HANDLEBAR_ENDPOINT=os.environ["SITE_CONTROL_PLANE"],
 )
 hb = Handlebar(app)
