@@ -117,6 +117,14 @@ class TestSettings:
         with pytest.raises(ConfigError, match="did you mean 'FAIL_CLOSED'"):
             Handlebar(an_app(), fail_close=True)
 
+    def test_unknown_settings_of_the_app(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Of a key that nobody reads the log tells, and which was meant; other people's keys are none of ours."""
+        app = an_app(FAIL_CLOSE=True)
+        app.config["HANDLE"] = 1
+        Handlebar(app)
+        told = [message for message in caplog.messages if "Nothing reads" in message]
+        assert ["Nothing reads the setting HANDLEBAR_FAIL_CLOSE; did you mean 'FAIL_CLOSED'?"] == told
+
     def test_other_fields_of_the_client(self) -> None:
         """`options` takes every other field of the client's config."""
         app = an_app()
