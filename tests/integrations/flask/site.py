@@ -82,6 +82,14 @@ def slow() -> str:
     return "late"
 
 
+@app.get("/failing/<int:status>")
+def failing(status: int) -> tuple[str, int]:
+    hb.client.start_run_sync(handlebar.RunConfig(f"failing-{status}"))
+    if status == 0:
+        raise ValueError("x")
+    return "mine", status
+
+
 @app.get("/current")
 def current() -> dict[str, Any]:
     time.sleep(0.02)

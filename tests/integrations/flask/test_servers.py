@@ -208,6 +208,18 @@ class TestStreams:
         assert {"None"} == set(nows)
 
 
+def test_failing_views(serve: Serve, plane: HttpServer) -> None:
+    """Check 12: what a view raises, and a 500 of its own, are errors, once each; the pages are what they were."""
+    with serve(GTHREAD) as server:
+        pages = [server.get(f"/failing/{status}") for status in (0, 500, 404)]
+        assert plane.wait_for(lambda: 3 == events(plane).count("run.ended"), 10)
+        server.stop()
+    assert [(500, True), (500, False), (404, False)] == [
+        (page.status, b"Internal Server Error" in page.body) for page in pages
+    ]
+    assert [["error"], ["error"], ["success"]] == [status_of(plane, f"failing-{each}") for each in (0, 500, 404)]
+
+
 def test_gunicorns_time_limit(serve: Serve, plane: HttpServer) -> None:
     """Check 13: the run of a worker that is told to leave in the middle is interrupted, and its end delivered."""
     with serve(gunicorn("sync", "-w", "1", "--timeout", "2")) as server:
