@@ -115,9 +115,16 @@ class Served:
 @contextmanager
 def servers(number: int, file: Path, *policies: Any) -> Iterator[list[Served]]:
     """Serve the database *file* from so many processes, each on a port of its own."""
-    command = [sys.executable, "-W", "error", "-m", "tests.support.servers", str(file), json.dumps(policies)]
     with ExitStack() as stack:
-        yield [_served(stack.enter_context(_process(command)), file) for _ in range(number)]
+        yield [stack.enter_context(serving(file, *policies)) for _ in range(number)]
+
+
+@contextmanager
+def serving(file: Path, *policies: Any, port: int = 0) -> Iterator[Served]:
+    """Serve the database *file* from a process, on that port; 0 for one that nobody has."""
+    words = [str(file), json.dumps(policies), str(port)]
+    with _process([sys.executable, "-W", "error", "-m", "tests.support.servers", *words]) as process:
+        yield _served(process, file)
 
 
 def _served(process: subprocess.Popen[str], file: Path) -> Served:
@@ -141,4 +148,4 @@ def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 if __name__ == "__main__":
-    serve(url_of(Path(sys.argv[1])), port=0, policies=json.loads(sys.argv[2]) or None)
+    serve(url_of(Path(sys.argv[1])), port=int(sys.argv[3]), policies=json.loads(sys.argv[2]) or None)

@@ -9,6 +9,7 @@ from attrs import frozen
 from flask import Flask, Response, current_app, has_app_context, jsonify, request
 from werkzeug.local import LocalProxy
 
+from handlebar._plumbing import logs
 from handlebar.core.client import HandlebarClient
 from handlebar.core.current import get_current_run
 from handlebar.core.front import get_client
@@ -21,7 +22,7 @@ from handlebar.integrations.flask.visiting import Visiting
 from handlebar.integrations.serving import clients
 from handlebar.integrations.serving.answers import REFUSALS, answer_to
 from handlebar.integrations.serving.identity import identity_from
-from handlebar.integrations.serving.settings import NAMES, Settings, settings_from
+from handlebar.integrations.serving.settings import NAMES, Settings, close_to, settings_from
 from handlebar.integrations.serving.visits import Visit, open_run
 
 F = TypeVar("F", bound=Callable[[], Any])
@@ -77,6 +78,7 @@ class Handlebar:
         """
         if "handlebar" in app.extensions:
             raise RuntimeError("This app has a Handlebar already: call init_app once for each app")
+        _warn_of_unknown(app.config)
         settings = settings_from(self._given(app.config))
         for name in NAMES:
             if name != _SECRET:
@@ -141,6 +143,14 @@ def _state() -> _State:
     if state is None:
         raise RuntimeError("This app has no Handlebar: call Handlebar().init_app(app) first")
     return state
+
+
+def _warn_of_unknown(config: Mapping[str, Any]) -> None:
+    """Tell of settings that nobody reads: a misspelt FAIL_CLOSED would leave calls ungoverned."""
+    for key in config:
+        name = key.removeprefix(_PREFIX)
+        if name != key and name not in NAMES:
+            logs.warn("Nothing reads the setting %s%s", key, close_to(name))
 
 
 def _tags(request_: Any) -> dict[str, str]:

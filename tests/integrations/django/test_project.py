@@ -153,6 +153,13 @@ class TestCommands:
         assert 1 == left.value.code
 
 
+def test_other_commands_need_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """`manage.py shell` works with nothing configured but the agent."""
+    with override_settings(HANDLEBAR={"AGENT": "desk"}):
+        call_command("shell", command="print('here')", verbosity=0)
+    assert "here\n" == capsys.readouterr().out
+
+
 SCRIPT = """
 import io, os, threading
 os.environ["PROJECT_CONTROL_PLANE"] = {url!r}

@@ -101,6 +101,23 @@ class TestStreams:
         assert {"run-0": "interrupted", "run-0-inner": "interrupted"} == statuses(server)
 
 
+@pytest.mark.parametrize(
+    ("kind", "application"), [(UVICORN, "asgi"), (gunicorn("gthread", "-w", "1"), "wsgi")], ids=["uvicorn", "gunicorn"]
+)
+def test_failing_views(serve: Serve, server: HttpServer, kind: Kind, application: str) -> None:
+    """Check 12: what a view raises, and a 500 of its own, are errors, once each; the pages are what they were."""
+    paths = ["failing-sync", "failing-async", "answering/500", "answering/404"]
+    with serve(kind, application) as web:
+        pages = [web.get(f"/{path}") for path in paths]
+        assert server.wait_for(lambda: 4 == ends(server), 10)
+        web.stop()
+    assert [500, 500, 500, 404] == [page.status for page in pages]
+    assert [True, True] == [b"Server Error" in page.body for page in pages[:2]]
+    assert [b"mine", b"mine"] == [page.body for page in pages[2:]]
+    assert ["error", "error", "error", "success"] == [statuses(server)[f"run-{n}"] for n in range(4)]
+    assert 4 == ends(server)
+
+
 def test_a_view_whose_client_has_left(serve: Serve, server: HttpServer) -> None:
     """Check 11: the run is interrupted; the thread that goes on may call no tool, and what it does is counted only."""
     with serve(UVICORN, "asgi") as web:

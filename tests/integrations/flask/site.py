@@ -19,7 +19,7 @@ FIRST_CHUNK = "x" * 1024
 app = Flask("site")
 app.config.update(
     HANDLEBAR_AGENT_SLUG="desk",
-    HANDLEBAR_API_KEY="the-key",
+    HANDLEBAR_API_KEY=os.environ.get("SITE_API_KEY", "the-key"),
     HANDLEBAR_ENDPOINT=os.environ["SITE_CONTROL_PLANE"],
 )
 hb = Handlebar(app)
@@ -80,6 +80,14 @@ def slow() -> str:
     hb.client.start_run_sync(handlebar.RunConfig("slow", run_ttl_ms=request.args.get("ttl_ms", type=float)))
     time.sleep(float(request.args.get("seconds", 6)))
     return "late"
+
+
+@app.get("/failing/<int:status>")
+def failing(status: int) -> tuple[str, int]:
+    hb.client.start_run_sync(handlebar.RunConfig(f"failing-{status}"))
+    if status == 0:
+        raise ValueError("x")
+    return "mine", status
 
 
 @app.get("/current")

@@ -117,6 +117,14 @@ class TestSettings:
         with pytest.raises(ConfigError, match="did you mean 'FAIL_CLOSED'"):
             Handlebar(an_app(), fail_close=True)
 
+    def test_unknown_settings_of_the_app(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Of a key that nobody reads the log tells, and which was meant; other people's keys are none of ours."""
+        app = an_app(FAIL_CLOSE=True)
+        app.config["HANDLE"] = 1
+        Handlebar(app)
+        told = [message for message in caplog.messages if "Nothing reads" in message]
+        assert ["Nothing reads the setting HANDLEBAR_FAIL_CLOSE; did you mean 'FAIL_CLOSED'?"] == told
+
     def test_other_fields_of_the_client(self) -> None:
         """`options` takes every other field of the client's config."""
         app = an_app()
@@ -193,7 +201,7 @@ class TestCelery:
 
     def test_where_celery_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """HANDLEBAR_CELERY=True says that Celery is missing; "auto" takes no notice."""
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        monkeypatch.setattr("handlebar.integrations.serving.settings.has_celery", lambda: False)
         Handlebar(an_app())
         with pytest.raises(ConfigError, match=r"handlebar\[celery\]"):
             Handlebar(an_app(CELERY=True))
@@ -222,8 +230,10 @@ class TestCommands:
         assert 1 == result.exit_code
         assert "registered     False" in result.output
 
-    def test_other_commands_need_no_key(self) -> None:
+    def test_other_commands_need_no_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """`flask routes` works with nothing configured but the agent."""
+        # Flask leaves a word for its servers here, which would keep those of other tests from starting.
+        monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")
         app = an_app()
         Handlebar(app)
         assert 0 == app.test_cli_runner().invoke(FlaskGroup(create_app=lambda: app), ["routes"]).exit_code

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import pytest
 pytest.importorskip("gunicorn", reason="gunicorn is not installed")
 pytest.importorskip("gevent", reason="gevent is not installed")
 
-from handlebar.control import open_control_plane
+from handlebar.control import EmbeddedControlPlane, open_control_plane
 from tests.support.control import url_of
 from tests.support.http_server import Connection, Hang, HttpServer, whole
+from tests.support.servers import a_key, serving
 from tests.support.waiting import eventually
-from tests.support.web_servers import Kind, WebServer, gunicorn, uwsgi
+from tests.support.web_servers import PATIENCE, Kind, WebServer, free_port, gunicorn, uwsgi
 
 pytestmark = pytest.mark.slow
 
@@ -150,18 +152,34 @@ def test_a_sink_that_hangs(serve: Serve, plane: HttpServer, kind: Kind) -> None:
     assert seconds < 10
 
 
-def test_a_control_plane_that_comes_back(serve: Serve, plane: HttpServer) -> None:
-    """Check 8: every request is answered meanwhile, delivery resumes by itself, and nothing is told twice."""
-    with serve(GTHREAD) as server:
-        works(server, plane, 20)
-        with plane.refuse():
-            answers = server.get_all(["/quick"] * 100, at_once=8)
-        answers += server.get_all(["/quick"] * 80, at_once=8)
-        assert plane.wait_for(lambda: 20 < events(plane).count("run.ended"), 15)
+def test_a_control_plane_that_is_killed(tmp_path: Path) -> None:
+    """Check 8: every request is answered meanwhile, the new process is delivered to, and nothing is told twice."""
+    file, port = tmp_path / "plane.db", free_port()
+    key = a_key(file, "agent").secret
+    settings = {"SITE_CONTROL_PLANE": f"http://127.0.0.1:{port}", "SITE_API_KEY": key}
+    with ExitStack() as stack:
+        plane = stack.enter_context(serving(file, port=port))
+        server = stack.enter_context(GTHREAD.serves(APP, tmp_path, **settings))
+        pool = stack.enter_context(ThreadPoolExecutor(8))
+        answers = [pool.submit(server.get, "/quick") for _ in range(200)]
+        assert eventually(lambda: 60 < sum(answer.done() for answer in answers), seconds=PATIENCE)
+        plane.process.kill()
+        plane.process.wait()
+        time.sleep(2)
+        stack.enter_context(serving(file, port=port))
+        assert {200} == {answer.result().status for answer in answers}
+        looked_at = stack.enter_context(closing(open_control_plane(url_of(file))))
+        before = ended(looked_at)
+        answers = [pool.submit(server.get, "/quick") for _ in range(20)]
+        assert {200} == {answer.result().status for answer in answers}
+        assert eventually(lambda: set(ended(looked_at)) - set(before), seconds=PATIENCE)
         server.stop()
-    assert {200} == {answer.status for answer in answers}
-    ends = Counter(event["runId"] for event in plane.events() if event["kind"] == "run.ended")
-    assert {1} == set(ends.values())
+        assert {1} == set(ended(looked_at).values())
+
+
+def ended(plane: EmbeddedControlPlane) -> Counter[str]:
+    """Count how often each run's end was told."""
+    return Counter(event.run_id for event in plane.stored_events(None) if event.kind == "run.ended")
 
 
 @pytest.mark.parametrize("kind", [SYNC, GTHREAD, GEVENT], ids=lambda kind: kind.name)
@@ -188,6 +206,18 @@ class TestStreams:
             assert plane.wait_for(lambda: ["interrupted"] == status_of(plane, "left"), 10)
             nows = [got.json()["run"] for got in server.get_all(["/current"] * 16, at_once=4)]
         assert {"None"} == set(nows)
+
+
+def test_failing_views(serve: Serve, plane: HttpServer) -> None:
+    """Check 12: what a view raises, and a 500 of its own, are errors, once each; the pages are what they were."""
+    with serve(GTHREAD) as server:
+        pages = [server.get(f"/failing/{status}") for status in (0, 500, 404)]
+        assert plane.wait_for(lambda: 3 == events(plane).count("run.ended"), 10)
+        server.stop()
+    assert [(500, True), (500, False), (404, False)] == [
+        (page.status, b"Internal Server Error" in page.body) for page in pages
+    ]
+    assert [["error"], ["error"], ["success"]] == [status_of(plane, f"failing-{each}") for each in (0, 500, 404)]
 
 
 def test_gunicorns_time_limit(serve: Serve, plane: HttpServer) -> None:
@@ -255,14 +285,3 @@ def test_workers_that_are_replaced(serve: Serve, plane: HttpServer) -> None:
         server.stop()
     ends = Counter(events(plane))
     assert ends["run.started"] == ends["run.ended"] > 16
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="forking with threads is warned of since Python 3.12")
-def test_no_warning_of_forks(serve: Serve, plane: HttpServer) -> None:
-    """With warnings as errors a preloaded app is served without any."""
-    strict = gunicorn("sync", "-w", "2", "--preload", python=["-X", "dev", "-W", "error::DeprecationWarning"])
-    with serve(strict) as server:
-        works(server, plane, 8)
-        server.stop()
-        log = server.log.read_text()
-    assert "DeprecationWarning" not in log
