@@ -30,10 +30,10 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
-from handlebar.core.current import bound
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import RunTerminatedError
+from handlebar.integrations.governing.bracket import going_on
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Refusal, ToolCall, governed_async
 from handlebar.integrations.governing.invocation import Invocation, Invocations
@@ -86,15 +86,10 @@ class HandlebarCapability(AbstractCapability[Any]):
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: Callable[[], Any]) -> Any:
         """Start the run, or find the caller's; end it, whatever happens."""
-        invocation = await to_thread(self._invocations.go_on, _deferred(ctx.messages), lambda: self._about(ctx))
-        try:
-            with bound(invocation.run):
-                result = await handler()
-        except BaseException as error:
-            await to_thread(self._invocations.finish, invocation, error)
-            raise
-        waits = self._defers and isinstance(result.output, DeferredToolRequests)
-        await to_thread(self._invocations.park if waits else self._invocations.finish, invocation)
+        result: Any = None
+        run_id, about = _deferred(ctx.messages), lambda: self._about(ctx)
+        async with going_on(self._invocations, run_id, about, waits=lambda: () if self._waits(result) else None):
+            result = await handler()
         return result
 
     async def wrap_model_request(
@@ -127,6 +122,9 @@ class HandlebarCapability(AbstractCapability[Any]):
         if result.is_pending and self._defers:
             raise ApprovalRequired
         raise ToolFailed(result.text)
+
+    def _waits(self, result: Any) -> bool:
+        return self._defers and isinstance(result.output, DeferredToolRequests)
 
     def _about(self, ctx: RunContext[Any]) -> dict[str, Any]:
         return {"actor": self._settings.actor_of(ctx), "session_id": ctx.conversation_id}

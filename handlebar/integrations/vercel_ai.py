@@ -32,9 +32,9 @@ from ai import models, util
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
-from handlebar.core.current import bound
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
+from handlebar.integrations.governing.bracket import going_on
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Outcome, Refusal, ToolCall, governed_async
 from handlebar.integrations.governing.invocation import Invocations
@@ -85,17 +85,16 @@ class HandlebarAgent(ai.Agent):
     @asynccontextmanager
     async def run(self, model: Any, messages: list[Any], **options: Any) -> AsyncIterator[Any]:
         """Start the run, or find the caller's; end it, whatever happens."""
-        about = lambda: {"actor": self._settings.actor_of(messages)}  # noqa: E731  # shorter than a method
-        invocation = await to_thread(self._invocations.go_on, _deferred(messages), about)
-        try:
-            with bound(invocation.run):
-                async with super().run(model, messages, **options) as stream:
-                    yield stream
-        except BaseException as error:
-            await to_thread(self._invocations.finish, invocation, error)
-            raise
-        waits = _deferred(stream.messages) is not None
-        await to_thread(self._invocations.park if waits else self._invocations.finish, invocation)
+        streams: list[Any] = []
+        bracket = going_on(
+            self._invocations,
+            _deferred(messages),
+            lambda: {"actor": self._settings.actor_of(messages)},
+            waits=lambda: () if _deferred(streams[0].messages) else None,
+        )
+        async with bracket, super().run(model, messages, **options) as stream:
+            streams.append(stream)
+            yield stream
 
     async def loop(self, context: Any) -> AsyncIterator[Any]:
         """Do what the framework's loop does, until policy stops the run."""

@@ -87,8 +87,8 @@ class Office:
 
 
 def answer(request: EvaluateRequest) -> Decision:
-    """Decide as the tool's name says; what comes after a call is always all right."""
-    return ANSWERS[request.tool_name] if request.phase == "tool.before" else ALLOW
+    """Decide as the tool's name says, whoever serves it; what comes after a call is always all right."""
+    return ANSWERS[request.tool_name.rpartition("__")[2]] if request.phase == "tool.before" else ALLOW
 
 
 def in_turn(*decisions: Decision) -> Callable[[EvaluateRequest], Decision]:
