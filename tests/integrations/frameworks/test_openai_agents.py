@@ -16,7 +16,7 @@ from handlebar.core.schema.governance import Decision
 from handlebar.errors import ConfigError, UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
 from tests.integrations.frameworks.asking import A_NO, BLOCKED, AskingPlane
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -114,6 +114,15 @@ def test_a_terminate_ends_the_loop(office: Office, road: Road) -> None:
     assert LAST_WORDS == road(HandlebarRunner(office.client), agent_of(office, model))
     assert ([], 1) == (office.done, len(model.calls))
     assert ["interrupted"] == office.ends()
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        assert LAST_WORDS == road(HandlebarRunner(office.client), agent_of(office, a_model("wipe search", "search")))
+    assert [] == office.done
 
 
 @pytest.mark.parametrize("road", ROADS)

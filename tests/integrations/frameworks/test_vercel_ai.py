@@ -11,7 +11,7 @@ from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
 from tests.integrations.frameworks.asking import A_NO, AskingPlane
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -66,6 +66,14 @@ def test_a_terminate_ends_the_loop(office: Office) -> None:
     messages = asyncio.run(ran(agent_of(office), a_model("wipe", "search")))
     assert ([], ["wipe"], "") == (office.done, office.asked(), messages[-1].text)
     assert ["interrupted"] == office.ends()
+
+
+def test_calls_that_a_terminate_overtakes(office: Office) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        asyncio.run(ran(agent_of(office), a_model("wipe search", "search")))
+    assert [] == office.done
 
 
 def test_only_new_messages_are_recorded(office: Office) -> None:
