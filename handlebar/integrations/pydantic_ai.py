@@ -10,7 +10,7 @@ is not asked again, and the agent's answer is a sentence that says so; an agent 
 RunTerminatedError instead. Arguments that fail validation, and tools that do not exist, go back to the model before
 anybody is asked, and run nothing. Built-in tools of a model's provider run there, and cannot be governed.
 
-With `on_approval="defer"`, a call that waits for a person ends the agent's run with `DeferredToolRequests`. Run it
+With `on_approval="interrupt"`, a call that waits for a person ends the agent's run with `DeferredToolRequests`. Run it
 again with their approvals when the person has answered: they approve nothing by themselves, the person's answer is
 looked for in the control plane, and a call that nobody has answered is deferred again. The messages carry the id of our
 run, which goes on, in whichever process. Needs the extra `pydantic-ai`; tested with 2.62 and 2.68.
@@ -67,8 +67,8 @@ class HandlebarCapability(AbstractCapability[Any]):
 
         wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
 
-        on_approval: What happens where nobody has answered: `block` the call, or `defer` it, which needs
-            `DeferredToolRequests` among the agent's output types; run again when the person has answered.
+        on_approval: What happens where nobody has answered: `block` the call, or `interrupt` the agent's run, which
+            needs `DeferredToolRequests` among its output types.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class HandlebarCapability(AbstractCapability[Any]):
         actor: Actor | str | ActorLoader | None = None,
         tool_tags: Mapping[str, Sequence[str]] | None = None,
         wait_for_approval: float | None = None,
-        on_approval: Literal["block", "defer"] = "block",
+        on_approval: Literal["block", "interrupt"] = "block",
     ) -> None:
         self._invocations = Invocations(client, wait_for_approval=wait_for_approval)
         self._settings = Settings(actor, tool_tags)
-        self._defers = on_approval == "defer"
+        self._defers = on_approval == "interrupt"
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: Callable[[], Any]) -> Any:
         """Start the run, or find the caller's; end it, whatever happens."""

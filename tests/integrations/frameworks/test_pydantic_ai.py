@@ -272,7 +272,7 @@ def whole(road: Road) -> Callable[..., Any]:
 
 def deferring(office: Office, script: Script) -> Any:
     """Return an agent whose runs are deferred by questions to people."""
-    mine = HandlebarCapability(office.client, on_approval="defer")
+    mine = HandlebarCapability(office.client, on_approval="interrupt")
     return agent_of(office, script, mine, output_type=[str, DeferredToolRequests])
 
 
