@@ -22,7 +22,16 @@ from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
 pytest.importorskip("agents", reason="openai-agents is not installed")
 
-from agents import Agent, RunHooks, Runner, RunState, ToolInputGuardrailTripwireTriggered, Usage, function_tool
+from agents import (
+    Agent,
+    RunContextWrapper,
+    RunHooks,
+    Runner,
+    RunState,
+    ToolInputGuardrailTripwireTriggered,
+    Usage,
+    function_tool,
+)
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from handlebar.integrations.openai_agents import HandlebarRunner
@@ -382,6 +391,13 @@ def test_a_state_of_agents_that_are_not_governed(asking: Office, road: Road) -> 
     with pytest.raises(ConfigError, match="not governed"):
         resumable(road)(interrupting(asking), agent, state)
     assert ([], []) == (asking.done, asking.plane.named("start"))
+
+
+def test_a_state_of_an_agent_without_tools(asking: Office) -> None:
+    """Is refused too, for whomever it would hand over to would not be governed."""
+    state = RunState(RunContextWrapper(None), "Go", Agent(name="front", handoffs=[agent_of(asking, a_model())]))
+    with pytest.raises(ConfigError, match="not governed"):
+        interrupting(asking).run_sync(Agent(name="front"), state)
 
 
 def test_a_tool_with_an_approval_of_its_own(asking: Office, person: AskingPlane) -> None:
