@@ -301,6 +301,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert [{"result": "pay: it"} if said == "approved" else {"error": A_NO}] == answers(model)[-1:]
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

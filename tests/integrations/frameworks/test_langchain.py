@@ -284,6 +284,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ([] if said == "approved" else [A_NO]) == refusals(messages)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

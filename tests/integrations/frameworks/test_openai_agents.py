@@ -324,6 +324,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ["pay: it" if said == "approved" else A_NO] == outputs(model)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -298,6 +298,7 @@ def test_deferring_for_a_person(asking: Office, person: AskingPlane, road: Road,
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ([] if said == "approved" else [A_NO]) == refusals(script)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

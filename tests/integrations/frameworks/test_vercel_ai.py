@@ -178,6 +178,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, said: st
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert [(False, "pay: it") if said == "approved" else (True, A_NO)] == results(messages)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("evaluate")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.usefixtures("replaying")
