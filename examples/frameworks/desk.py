@@ -14,7 +14,8 @@ ARGUMENTS = {"order_id": "A-17", "amount": 900}
 
 RULE = {
     "name": "No refund above 500",
-    "selector": {"phase": "tool.before", "tool": {"name": "issue_refund"}},
+    # Tools of MCP servers are called mcp__<server>__<tool> by some.
+    "selector": {"phase": "tool.before", "tool": {"name": "*issue_refund"}},
     "condition": {"kind": "toolArg", "type": "number", "path": "amount", "op": "gt", "value": 500},
     "effect": {"type": "block", "reason": "Refunds above 500 are for a person to make."},
 }

@@ -63,5 +63,9 @@ class Minutes:
     def waiting(self) -> dict[str, Decided]:
         """What waits for a person, by the question's id: the same call has not been decided otherwise since."""
         latest = {(each.use.name, safe_json.encode(each.use.args)): each for each in self.decisions}
-        causes = ((each.decision.cause, each) for each in latest.values())
-        return {cause.approval_id: each for cause, each in causes if isinstance(cause, HitlPendingCause)}
+        waiting: dict[str, Decided] = {}
+        for each in latest.values():
+            if isinstance(each.decision.cause, HitlPendingCause):
+                # The first is what the question is about; others are only held up by it.
+                waiting.setdefault(each.decision.cause.approval_id, each)
+        return waiting

@@ -10,19 +10,29 @@ Claude Agent SDK: hooks that govern the tools of a session, built-in ones and th
 A blocked tool never runs: the model gets the refusal as the reason. Where policy stops the run, the model is not asked
 again. A hook that fails, or takes too long, blocks (`on_failure="block"`). The SDK has no hook before the model is
 asked, so that redactors change nothing there: prompts are recorded as they are submitted, answers by `heard`, tokens at
-the end of the query. `can_use_tool` is not asked about allowed tools, and is no place to govern. The SDK runs its
-command line in a process of its own; the tests here call the hooks with what the SDK documents as their input, and do
-not run that program. Tested with the types of 0.2.187.
+the end of the query. `can_use_tool` is not asked about allowed tools, and is no place to govern.
+
+With `on_approval="interrupt"`, a call that waits for a person is deferred: the query ends with a ResultMessage that
+tells of it in `deferred_tool_use`. When the person has answered, resume the session without a prompt:
+
+    again = dataclasses.replace(options, resume=result.session_id)
+    async with hooks.governing(again) as governed, ClaudeSDKClient(governed.options) as client:
+        async for message in client.receive_response(): ...
+
+A call that nobody has answered is deferred again. The SDK keeps one call: what else waits at the same time is blocked.
+In another process, do so inside `client.resume_run(governed.run.resume_token)`. Tested with 0.2.187 and its command
+line.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 from claude_agent_sdk import AssistantMessage, HookMatcher, ResultMessage, TextBlock, ToolUseBlock
 
 from handlebar._plumbing.awaiting import to_thread
@@ -30,7 +40,8 @@ from handlebar.core.client import HandlebarClient
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.run import Run
 from handlebar.core.schema.agents import Actor
-from handlebar.integrations.governing.bracket import opened_async
+from handlebar.core.schema.governance import HitlPendingCause
+from handlebar.integrations.governing.bracket import going_on
 from handlebar.integrations.governing.gate import Outcome, Refusal, ToolCall
 from handlebar.integrations.governing.invocation import Invocation, Invocations
 from handlebar.integrations.governing.settings import Settings
@@ -74,6 +85,8 @@ class HandlebarHooks:
 
         wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
 
+        on_approval: What happens where nobody has answered: `block` the call, or `interrupt` the session.
+
         timeout: Seconds that a hook may take, waiting for a person included; then the call is blocked.
     """
 
@@ -83,10 +96,12 @@ class HandlebarHooks:
         *,
         tool_tags: Mapping[str, Sequence[str]] | None = None,
         wait_for_approval: float | None = None,
+        on_approval: Literal["block", "interrupt"] = "block",
         timeout: float | None = None,
     ) -> None:
         self._invocations = Invocations(client, wait_for_approval=wait_for_approval)
         self._settings = Settings(tool_tags=tool_tags)
+        self._interrupts = on_approval == "interrupt"
         self._timeout = timeout or 60 + (wait_for_approval or 0)
 
     @asynccontextmanager
@@ -104,11 +119,14 @@ class HandlebarHooks:
             session_id: Its session.
         """
         about = {"actor": actor, "session_id": session_id}
-        async with opened_async(self._invocations, lambda: about) as invocation:
-            yield Governed(dataclasses.replace(options, hooks=self._hooks(invocation, options.hooks)), invocation)
+        run_id = self._invocations.parked([options.resume] if options.resume else [])
+        deferred: dict[str, str] = {}
+        bracket = going_on(self._invocations, run_id, lambda: about, waits=lambda: deferred.values() or None)
+        async with bracket as invocation:
+            calls = _Calls(invocation, self._settings, deferred if self._interrupts else None)
+            yield Governed(dataclasses.replace(options, hooks=self._hooks(calls, options.hooks)), invocation)
 
-    def _hooks(self, invocation: Invocation, own: Mapping[Any, list[Any]] | None) -> dict[Any, list[Any]]:
-        calls = _Calls(invocation, self._settings)
+    def _hooks(self, calls: _Calls, own: Mapping[Any, list[Any]] | None) -> dict[Any, list[Any]]:
         mine = {
             "UserPromptSubmit": calls.asked,
             "PreToolUse": calls.before,
@@ -124,10 +142,17 @@ class HandlebarHooks:
 
 @frozen(eq=False)
 class _Calls:
-    """The hooks of one session."""
+    """
+    The hooks of one session.
+
+    Attributes:
+        deferred: The SDK's session, by the call in it that waits for a person; None where calls do not interrupt.
+    """
 
     invocation: Invocation
     settings: Settings
+    deferred: dict[str, str] | None
+    _one_at_a_time: asyncio.Lock = field(factory=asyncio.Lock)
 
     async def asked(self, given: Any, tool_use_id: str | None, context: Any) -> dict[str, Any]:
         """Record what the user said; a run that policy has stopped asks the model nothing."""
@@ -141,11 +166,20 @@ class _Calls:
         name = given["tool_name"]
         tags = self.settings.tags_of(name)
         call = ToolCall(name=name, args=given["tool_input"], call_id=given["tool_use_id"], tags=tags)
-        refusal = await to_thread(self.invocation.gate.before, call)
-        if refusal is None:
-            return {}
-        said = {"permissionDecision": "deny", "permissionDecisionReason": refusal.text}
+        # The first that waits is the one that the question is about, not one that it only holds up.
+        async with self._one_at_a_time if self.deferred is not None else nullcontext():
+            refusal = await to_thread(self.invocation.gate.before, call)
+            if refusal is None:
+                return {}
+            said = {"permissionDecision": self._verdict(refusal, given), "permissionDecisionReason": refusal.text}
         return self._stop({"hookSpecificOutput": {"hookEventName": "PreToolUse", **said}})
+
+    def _verdict(self, refusal: Refusal, given: Any) -> str:
+        """Defer the first call that waits for a person: the SDK forgets all but one."""
+        if self.deferred is None or not refusal.is_pending or self.deferred:
+            return "deny"
+        self.deferred[given["tool_use_id"]] = given["session_id"]
+        return "defer"
 
     async def after(self, given: Any, tool_use_id: str | None, context: Any) -> dict[str, Any]:
         """Record the result; one that may not be used is replaced."""
@@ -160,7 +194,9 @@ class _Calls:
         return self._stop({} if refusal is None else _replaced(refusal))
 
     def _stop(self, answer: dict[str, Any]) -> dict[str, Any]:
-        if not self.invocation.should_stop:
+        stop = self.invocation.gate.stop
+        waits = self.deferred is not None and isinstance(stop.cause, HitlPendingCause)
+        if waits or not self.invocation.should_stop:
             return answer
         return {**answer, "continue_": False, "stopReason": self.invocation.gate.stop.message}
 

@@ -111,7 +111,8 @@ class HandlebarMiddleware(AgentMiddleware):
         wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
 
         on_approval: What happens where nobody has answered: `block` the call, or `interrupt` the graph, which needs
-            a checkpointer; resume it with any value when the person has answered.
+            a checkpointer; resume it with any value when the person has answered. A tool that interrupts the graph by
+            itself is better blocked: LangGraph hands it the first value, that which was meant for the approval.
 
         run_ttl_ms: Milliseconds after which a run ends by itself: LangChain does not tell when a caller abandons a
             stream.

@@ -9,8 +9,8 @@ Plain LangGraph: governs the tools of a `ToolNode`, in graphs of your own.
 
 A blocked tool's body never runs: the model gets the refusal as a ToolMessage of status `error`. Where policy stops
 the run, every later call is refused; end your loop with an edge that asks `run.should_terminate`. A call that needs a
-person's approval is waited for, or blocked: LangGraph would make all calls of the node again, were the graph
-interrupted in it. Needs the extra `langchain`.
+person's approval waits, or is blocked: were the graph interrupted in the node, LangGraph would make all its calls
+again. Needs the extra `langchain`.
 """
 
 from __future__ import annotations

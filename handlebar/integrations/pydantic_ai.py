@@ -10,7 +10,7 @@ is not asked again, and the agent's answer is a sentence that says so; an agent 
 RunTerminatedError instead. Arguments that fail validation, and tools that do not exist, go back to the model before
 anybody is asked, and run nothing. Built-in tools of a model's provider run there, and cannot be governed.
 
-With `on_approval="defer"`, a call that waits for a person ends the agent's run with `DeferredToolRequests`. Run it
+With `on_approval="interrupt"`, a call that waits for a person ends the agent's run with `DeferredToolRequests`. Run it
 again with their approvals when the person has answered: they approve nothing by themselves, the person's answer is
 looked for in the control plane, and a call that nobody has answered is deferred again. The messages carry the id of our
 run, which goes on, in whichever process. Needs the extra `pydantic-ai`; tested with 2.62 and 2.68.
@@ -30,10 +30,10 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
-from handlebar.core.current import bound
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import RunTerminatedError
+from handlebar.integrations.governing.bracket import going_on
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Refusal, ToolCall, governed_async
 from handlebar.integrations.governing.invocation import Invocation, Invocations
@@ -67,8 +67,8 @@ class HandlebarCapability(AbstractCapability[Any]):
 
         wait_for_approval: Seconds to wait where a person has to approve a call; None for not at all.
 
-        on_approval: What happens where nobody has answered: `block` the call, or `defer` it, which needs
-            `DeferredToolRequests` among the agent's output types; run again when the person has answered.
+        on_approval: What happens where nobody has answered: `block` the call, or `interrupt` the agent's run, which
+            needs `DeferredToolRequests` among its output types.
     """
 
     def __init__(
@@ -78,23 +78,18 @@ class HandlebarCapability(AbstractCapability[Any]):
         actor: Actor | str | ActorLoader | None = None,
         tool_tags: Mapping[str, Sequence[str]] | None = None,
         wait_for_approval: float | None = None,
-        on_approval: Literal["block", "defer"] = "block",
+        on_approval: Literal["block", "interrupt"] = "block",
     ) -> None:
         self._invocations = Invocations(client, wait_for_approval=wait_for_approval)
         self._settings = Settings(actor, tool_tags)
-        self._defers = on_approval == "defer"
+        self._defers = on_approval == "interrupt"
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: Callable[[], Any]) -> Any:
         """Start the run, or find the caller's; end it, whatever happens."""
-        invocation = await to_thread(self._invocations.go_on, _deferred(ctx.messages), lambda: self._about(ctx))
-        try:
-            with bound(invocation.run):
-                result = await handler()
-        except BaseException as error:
-            await to_thread(self._invocations.finish, invocation, error)
-            raise
-        waits = self._defers and isinstance(result.output, DeferredToolRequests)
-        await to_thread(self._invocations.park if waits else self._invocations.finish, invocation)
+        result: Any = None
+        run_id, about = _deferred(ctx.messages), lambda: self._about(ctx)
+        async with going_on(self._invocations, run_id, about, waits=lambda: () if self._waits(result) else None):
+            result = await handler()
         return result
 
     async def wrap_model_request(
@@ -127,6 +122,9 @@ class HandlebarCapability(AbstractCapability[Any]):
         if result.is_pending and self._defers:
             raise ApprovalRequired
         raise ToolFailed(result.text)
+
+    def _waits(self, result: Any) -> bool:
+        return self._defers and isinstance(result.output, DeferredToolRequests)
 
     def _about(self, ctx: RunContext[Any]) -> dict[str, Any]:
         return {"actor": self._settings.actor_of(ctx), "session_id": ctx.conversation_id}

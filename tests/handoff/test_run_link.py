@@ -123,6 +123,17 @@ def test_a_run_becomes_a_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "desk" == made.metadata.source_agent.id
 
 
+def test_a_packet_names_the_call_that_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that its open question only holds up."""
+    pending = Decision(Verdict.BLOCK, RunControl.TERMINATE, HitlPendingCause("q-1", "r-1"), "Ask first")
+    governed = client_on(ScriptedPlane(lambda request: pending), monkeypatch)
+    with governed.run() as run:
+        for name in ("pay", "search"):
+            run.before_tool_sync(name, {"a": 1})
+    made = run.to_packet(summary="Over to you").to_agent("b", "B").build()
+    assert [("q-1", "pay: Ask first")] == [(each.id, each.description) for each in made.dependencies]
+
+
 def test_a_packet_holds_the_latest_of_a_long_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that there is room for it wherever it is kept."""
     governed = client_on(ScriptedPlane(), monkeypatch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from handlebar._plumbing.awaiting import to_thread
@@ -26,11 +26,35 @@ def opened(invocations: Invocations, about: About) -> Iterator[Invocation]:
 @asynccontextmanager
 async def opened_async(invocations: Invocations, about: About) -> AsyncIterator[Invocation]:
     """Like `opened`; the loop is free while a run is started or ended."""
-    invocation = await to_thread(invocations.begin, about)
+    async with going_on(invocations, None, about, waits=lambda: None) as invocation:
+        yield invocation
+
+
+@asynccontextmanager
+async def going_on(
+    invocations: Invocations, run_id: str | None, about: About, *, waits: Callable[[], Collection[str] | None]
+) -> AsyncIterator[Invocation]:
+    """
+    Like `opened_async`, for what a question to a person may interrupt, and what goes on then.
+
+    Args:
+        invocations: Where the run is found.
+
+        run_id: The run that was interrupted; None for a new one.
+
+        about: As for `Invocations.begin`.
+
+        waits: Asked at the end: what is waiting, for `Invocations.parked`; None for nothing, which ends the run.
+    """
+    invocation = await to_thread(invocations.go_on, run_id, about)
     try:
         with bound(invocation.run):
             yield invocation
     except BaseException as error:
         await to_thread(invocations.finish, invocation, error)
         raise
-    await to_thread(invocations.finish, invocation)
+    waiting = waits()
+    if waiting is None:
+        await to_thread(invocations.finish, invocation)
+    else:
+        await to_thread(invocations.park, invocation, waiting)

@@ -105,7 +105,7 @@ class Invocations:
         self._wait = wait_for_approval
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Invocation] = OrderedDict()
-        self._parked: OrderedDict[str, str] = OrderedDict()
+        self._parked: OrderedDict[str, Invocation] = OrderedDict()
 
     def begin(self, about: About = _nothing) -> Invocation:
         """
@@ -134,9 +134,10 @@ class Invocations:
         if run_id is None:
             return self.begin(about)
         with self._lock:
-            known = self._kept.get(run_id)
-        if known is not None:
-            return known
+            known = self._kept.get(run_id) or self._parked.get(run_id)
+            if known is not None:
+                self._kept[run_id] = known
+                return known
         current = get_current_run()
         if current is not None and current.run_id == run_id:
             return self._known(current, is_own=False)
@@ -151,6 +152,7 @@ class Invocations:
         with self._lock:
             if invocation.is_own:
                 self._kept.pop(invocation.run.run_id, None)
+                self._parked.pop(invocation.run.run_id, None)
         invocation.finish(error)
 
     def park(self, invocation: Invocation, call_ids: Iterable[str] = ()) -> None:
@@ -162,17 +164,20 @@ class Invocations:
 
             call_ids: The calls that are waiting, for `parked`.
         """
-        if invocation.is_own:
-            _swallowed(invocation.run.park_sync)
-            with self._lock:
-                self._parked.update(dict.fromkeys(call_ids, invocation.run.run_id))
-                while len(self._parked) > _MOST_KEPT:
-                    self._parked.popitem(last=False)
+        if not invocation.is_own:
+            return
+        run = invocation.run
+        _swallowed(run.park_sync)
+        with self._lock:
+            self._kept.pop(run.run_id, None)
+            self._parked.update(dict.fromkeys([run.run_id, *call_ids], invocation))
+            while len(self._parked) > _MOST_KEPT:
+                self._parked.popitem(last=False)
 
     def parked(self, call_ids: Iterable[str]) -> str | None:
         """Return the id of the run that was parked with one of *call_ids*; None where this process knows of none."""
         with self._lock:
-            return next((self._parked[each] for each in call_ids if each in self._parked), None)
+            return next((self._parked[each].run.run_id for each in call_ids if each in self._parked), None)
 
     def is_open(self, approval_id: str) -> bool:
         """Whether nobody has answered that question to a person yet, as far as can be told."""

@@ -26,6 +26,9 @@ from handlebar.integrations.governing.settings import STOPPED, Settings
 _NAME = "handlebar"
 """What our guardrails are called."""
 
+_MARK = "_handlebar_governed"
+"""What our copies are known by."""
+
 
 class Guards:
     """
@@ -126,6 +129,7 @@ class Copies:
             tools=[self._tool(tool) for tool in agent.tools], tool_use_behavior=stops
         )
         self._made[id(made)] = made
+        vars(made)[_MARK] = True
         made.handoffs = [self._handoff(each) for each in agent.handoffs]
         for server in agent.mcp_servers:
             server.tool_input_guardrails = _with(server.tool_input_guardrails, self._guards.before)
@@ -185,14 +189,9 @@ def _plain(invoke: Callable[..., Any]) -> Callable[..., Any]:
     return invoked
 
 
-def is_guarded(agent: Any) -> bool:
-    """Whether the function tools of *agent* have our guardrail."""
-    tools = [tool for tool in agent.tools if isinstance(tool, FunctionTool)]
-    return all(_has_ours(tool.tool_input_guardrails) for tool in tools)
-
-
-def _has_ours(guardrails: list[Any] | None) -> bool:
-    return any(each.name == _NAME for each in guardrails or ())
+def is_governed(agent: Any) -> bool:
+    """Whether *agent* is one of our copies: then so is whomever it hands over to."""
+    return _MARK in vars(agent)
 
 
 def arguments(text: str) -> Any:

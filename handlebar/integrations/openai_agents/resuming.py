@@ -8,7 +8,7 @@ from agents import FunctionTool
 
 from handlebar.errors import ConfigError
 from handlebar.integrations.governing.gate import Gate
-from handlebar.integrations.openai_agents.guarding import Asking, Guards, arguments, is_guarded
+from handlebar.integrations.openai_agents.guarding import Asking, Guards, arguments, is_governed
 
 
 def check(state: Any) -> None:
@@ -20,7 +20,7 @@ def check(state: Any) -> None:
     """
     # The SDK tells nobody with whom a state goes on that was not interrupted.
     agents = [state._current_agent, *(item.agent for item in state.get_interruptions())]
-    if not all(agent is not None and is_guarded(agent) for agent in agents):
+    if not all(agent is not None and is_governed(agent) for agent in agents):
         raise ConfigError(
             "input",
             "(a RunState of agents that are not governed)",

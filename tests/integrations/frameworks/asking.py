@@ -16,7 +16,7 @@ A_NO = 'Blocked by policy: Denied by a person under rule "pay: hitl": Somebody h
 
 
 def _rule(tool: str, effect: str) -> Any:
-    rule = a_rule({"kind": "toolName", "op": "eq", "value": tool}, effect, tool=tool, name=f"{tool}: {effect}")
+    rule = a_rule({"kind": "toolName", "op": "endsWith", "value": tool}, effect, name=f"{tool}: {effect}")
     rule["effect"]["reason"] = "Somebody has to look at it"
     return rule
 

@@ -175,8 +175,8 @@ def _piece(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
 
 
 def responses_api(*steps: str, what: str = "it") -> Api:
-    """Return OpenAI's Responses API; it does not stream here."""
-    return Api(_api_response, lambda step: (), _outputs, steps, what)
+    """Return OpenAI's Responses API."""
+    return Api(_api_response, _response_events, _outputs, steps, what)
 
 
 def _outputs(body: dict[str, Any]) -> int:
@@ -203,3 +203,30 @@ def _api_response(step: Step) -> dict[str, Any]:
         "tool_choice": "auto",
         "tools": [],
     }
+
+
+def _response_events(step: Step) -> Iterator[Event]:
+    whole = _api_response(step)
+    pieces: list[dict[str, Any]] = [{"type": "response.created", "response": {**whole, "output": []}}]
+    for index, item in enumerate(whole["output"]):
+        pieces += _item_events(index, item)
+    pieces.append({"type": "response.completed", "response": whole})
+    for number, piece in enumerate(pieces):
+        yield piece["type"], {**piece, "sequence_number": number}
+
+
+def _item_events(index: int, item: dict[str, Any]) -> list[dict[str, Any]]:
+    place = {"output_index": index, "item_id": item["id"]}
+    is_call = item["type"] == "function_call"
+    empty = {**item, "status": "in_progress", **({"arguments": ""} if is_call else {"content": []})}
+    added = {"type": "response.output_item.added", "output_index": index, "item": empty}
+    done = {"type": "response.output_item.done", "output_index": index, "item": item}
+    if is_call:
+        text, kind = item["arguments"], "response.function_call_arguments"
+        delta = {"type": f"{kind}.delta", "delta": text, **place}
+        return [added, delta, {"type": f"{kind}.done", "arguments": text, "name": item["name"], **place}, done]
+    part, place = item["content"][0], {**place, "content_index": 0}
+    said = {"type": "response.output_text.delta", "delta": part["text"], "logprobs": [], **place}
+    whole = {"type": "response.output_text.done", "text": part["text"], "logprobs": [], **place}
+    begin = {"type": "response.content_part.added", "part": {**part, "text": ""}, **place}
+    return [added, begin, said, whole, {"type": "response.content_part.done", "part": part, **place}, done]

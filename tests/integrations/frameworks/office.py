@@ -11,8 +11,10 @@ from attrs import Factory, frozen
 
 from handlebar.core.client import HandlebarClient
 from handlebar.core.plane import EvaluateRequest
+from handlebar.core.run import Run
 from handlebar.core.schema.governance import Decision, HitlPendingCause, RunControl, Verdict
 from tests.support.planes import ALLOW, BLOCK, STOP, ScriptedPlane
+from tests.support.waiting import eventually
 
 ASK = Decision(Verdict.BLOCK, RunControl.TERMINATE, HitlPendingCause("approval-1", "r-3"), "A person has to agree")
 ANSWERS = {"search": ALLOW, "fail": ALLOW, "delete": BLOCK, "wipe": STOP, "pay": ASK}
@@ -87,8 +89,19 @@ class Office:
 
 
 def answer(request: EvaluateRequest) -> Decision:
-    """Decide as the tool's name says; what comes after a call is always all right."""
-    return ANSWERS[request.tool_name] if request.phase == "tool.before" else ALLOW
+    """Decide as the tool's name says, whoever serves it; what comes after a call is always all right."""
+    return ANSWERS[request.tool_name.rpartition("__")[2]] if request.phase == "tool.before" else ALLOW
+
+
+def overtaken(run: Run) -> Callable[[EvaluateRequest], Decision]:
+    """Return what decides on `search` only when another call has stopped *run*."""
+
+    def decide(request: EvaluateRequest) -> Decision:
+        if request.tool_name.endswith("search"):
+            assert eventually(lambda: run.should_terminate)
+        return answer(request)
+
+    return decide
 
 
 def in_turn(*decisions: Decision) -> Callable[[EvaluateRequest], Decision]:

@@ -11,7 +11,7 @@ import pytest
 from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
-from tests.integrations.frameworks.office import ASK, REFUSED, STOPPED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, STOPPED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -89,6 +89,18 @@ def test_a_terminate_ends_the_session(office: Office) -> None:
     assert [False] * 3 == [answer["continue_"] for answer in answers]
     assert STOPPED == answers[0]["hookSpecificOutput"]["permissionDecisionReason"]
     assert ([], ["wipe"], ["interrupted"]) == (office.done, office.asked(), office.ends())
+
+
+def test_calls_that_a_terminate_overtakes(office: Office) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the session ends."""
+
+    async def work(governed: Governed) -> Any:
+        office.plane.answer = overtaken(governed.run)
+        names = enumerate(["wipe", "search"])
+        return await asyncio.gather(*(call(office, governed, name, number) for number, name in names))
+
+    assert [False, False] == [answer["continue_"] for answer in within(office, work)]
+    assert [] == office.done
 
 
 def test_what_is_said_is_recorded(office: Office) -> None:

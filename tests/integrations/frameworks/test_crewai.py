@@ -14,7 +14,7 @@ import pytest
 from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import RunTerminatedError, UnreachableError
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, as_json, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, as_json, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -166,6 +166,16 @@ def test_a_terminate_ends_the_loop(office: Office, road: Road) -> None:
 
 
 @pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        with pytest.raises(RunTerminatedError, match="Enough"):
+            road(crew_of(office, a_model("wipe search", "search")), HandlebarHooks(office.client))
+    assert [] == office.done
+
+
+@pytest.mark.parametrize("road", ROADS)
 def test_only_new_messages_are_recorded(office: Office, road: Road) -> None:
     """The tools' results and the last word: each once."""
     road(crew_of(office, a_model("search", "search")), HandlebarHooks(office.client))
@@ -188,7 +198,7 @@ def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     assert ["no it"] == [event.data.error.message.strip('"') for event in office.events("tool.result")]
 
 
-@pytest.mark.parametrize("road", [by_kickoff, by_akickoff])
+@pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_the_model(office: Office, road: Road) -> None:
     """Reaches the caller unchanged, and ends the run."""
     with pytest.raises(ConnectionError, match="no model"):

@@ -14,7 +14,7 @@ from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
 from tests.integrations.frameworks.asking import A_NO, AskingPlane
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -131,6 +131,15 @@ def test_a_terminate_ends_the_loop(office: Office, road: Road) -> None:
 
 
 @pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        assert [LAST_WORDS] == road(runner_of(office, agent_of(office, a_model("wipe search", "search"))))
+    assert [] == office.done
+
+
+@pytest.mark.parametrize("road", ROADS)
 def test_only_new_messages_are_recorded(office: Office, road: Road) -> None:
     """Instructions, question, the tools' results, the last word: each once."""
     road(runner_of(office, agent_of(office, a_model("search", "search"))))
@@ -147,7 +156,7 @@ def test_tokens_are_counted(office: Office, road: Road) -> None:
     assert [("scripted-1", TokenCounts(10, 5))] * 2 == told
 
 
-@pytest.mark.parametrize("road", [by_run_async, by_run])
+@pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     """Is recorded, reaches the caller, and ends the run."""
     with pytest.raises(Exception, match="no it"):
@@ -156,7 +165,8 @@ def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     assert ["no it"] == [event.data.error.message for event in office.events("tool.result")]
 
 
-def test_an_error_in_the_model(office: Office) -> None:
+@pytest.mark.parametrize("road", ROADS)
+def test_an_error_in_the_model(office: Office, road: Road) -> None:
     """As above."""
 
     class Broken(Script):
@@ -165,7 +175,7 @@ def test_an_error_in_the_model(office: Office) -> None:
             yield
 
     with pytest.raises(Exception, match="no model"):
-        by_run_async(runner_of(office, agent_of(office, Broken())))
+        road(runner_of(office, agent_of(office, Broken())))
     assert ["error"] == office.ends()
 
 
@@ -291,6 +301,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert [{"result": "pay: it"} if said == "approved" else {"error": A_NO}] == answers(model)[-1:]
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -160,14 +160,15 @@ def test_only_new_messages_are_recorded(office: Office, road: Road) -> None:
     assert wanted == [text for text in office.said() if not text.startswith("[")]
 
 
-def test_tokens_are_counted(office: Office) -> None:
+@pytest.mark.parametrize("road", ROADS)
+def test_tokens_are_counted(office: Office, road: Road) -> None:
     """Those of each answer, with the model's name."""
-    by_invoke(agent_of(office, calls("search")))
+    road(agent_of(office, calls("search")))
     told = [(event.data.model.name, event.data.tokens) for event in office.events("llm.result")]
     assert [("scripted-1", TokenCounts(10, 5))] == told
 
 
-@pytest.mark.parametrize("road", [by_invoke, by_ainvoke])
+@pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     """Is recorded, reaches the caller unchanged, and ends the run."""
     with pytest.raises(ValueError, match="no it"):
@@ -176,7 +177,7 @@ def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     assert ["no it"] == [event.data.error.message for event in office.events("tool.result")]
 
 
-@pytest.mark.parametrize("road", [by_invoke, by_ainvoke])
+@pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_the_model(office: Office, road: Road) -> None:
     """As above."""
 
@@ -283,6 +284,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ([] if said == "approved" else [A_NO]) == refusals(messages)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -10,7 +10,7 @@ import pytest
 
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
-from tests.integrations.frameworks.office import ASK, REFUSED, STOPPED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, STOPPED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -86,6 +86,15 @@ def test_calls_that_come_after_a_terminate_are_blocked(office: Office, road: Roa
 
     asyncio.run(one_after_another())
     assert ([], ["wipe"]) == (office.done, office.asked())
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        results = asyncio.run(road(office, "wipe", "search"))
+    assert ([(True, STOPPED)] * 2, []) == (texts(results), office.done)
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -203,19 +204,30 @@ def test_calls_that_cannot_be_made(office: Office, road: Road) -> None:
     assert (["There is no tool 'nothing'"], []) == (results(api), office.asked())
 
 
-def responses_of(office: Office, api: Api) -> str:
-    """Run the SDK's own loop on governed functions; return its last words."""
-    functions = [
-        RegisteredFunction({"type": "function", "name": name, "parameters": SCHEMA, "strict": False}, execute)
+def registered(kind: Any, executing: Callable[[str], Any]) -> list[Any]:
+    """Return the SDK's own functions."""
+    return [
+        kind({"type": "function", "name": name, "parameters": SCHEMA, "strict": False}, executing(name))
         for name in NAMES
-        for execute in [lambda args, name=name: office.work(name, args["what"])]
     ]
-    runner = ResponsesToolRunner(functions=HandlebarToolLoop(office.client).governed(functions))
+
+
+REQUEST: Any = {"model": "a-model", "input": "Go"}
+
+
+def responses_of(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
+    """Run the SDK's own loop on governed functions; return its last words."""
+
+    def executing(name: str) -> Any:
+        return lambda args: office.work(name, args["what"])
+
+    loop = loop or HandlebarToolLoop(office.client)
+    runner = ResponsesToolRunner(functions=loop.governed(registered(RegisteredFunction, executing)))
     with listening(api) as url, connected(OpenAI, url) as client:
-        return runner.run(client, {"model": "a-model", "input": "Go"}, max_steps=9).output_text
+        return runner.run(client, REQUEST, max_steps=9, stream=stream).output_text
 
 
-def responses_of_async(office: Office, api: Api) -> str:
+def responses_of_async(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
     """As above, on a loop."""
 
     def executing(name: str) -> Any:
@@ -224,23 +236,31 @@ def responses_of_async(office: Office, api: Api) -> str:
 
         return execute
 
-    functions = [
-        AsyncRegisteredFunction(
-            {"type": "function", "name": name, "parameters": SCHEMA, "strict": False}, executing(name)
-        )
-        for name in NAMES
-    ]
-    runner = AsyncResponsesToolRunner(functions=HandlebarToolLoop(office.client).governed(functions))
+    loop = loop or HandlebarToolLoop(office.client)
+    runner = AsyncResponsesToolRunner(functions=loop.governed(registered(AsyncRegisteredFunction, executing)))
 
     async def ran(url: str) -> Any:
         async with connected(AsyncOpenAI, url) as client:
-            return await runner.run(client, {"model": "a-model", "input": "Go"}, max_steps=9)
+            return await runner.run(client, REQUEST, max_steps=9, stream=stream)
 
     with listening(api) as url:
         return asyncio.run(ran(url)).output_text
 
 
-@pytest.mark.parametrize("road", [responses_of, responses_of_async])
+def responses_by_stream(office: Office, api: Api, loop: Any = None) -> str:
+    """Run the SDK's own loop as its answers are written."""
+    return responses_of(office, api, loop, stream=True)
+
+
+def responses_by_stream_async(office: Office, api: Api, loop: Any = None) -> str:
+    """As above, on a loop."""
+    return responses_of_async(office, api, loop, stream=True)
+
+
+RESPONSES = [responses_of, responses_of_async, responses_by_stream, responses_by_stream_async]
+
+
+@pytest.mark.parametrize("road", RESPONSES)
 def test_functions_of_the_sdks_own_runner(office: Office, road: Road) -> None:
     """Ask before they run; the model gets the refusals as outputs."""
     api = responses_api("search delete search")
@@ -251,13 +271,55 @@ def test_functions_of_the_sdks_own_runner(office: Office, road: Road) -> None:
     assert {"mine"} == {request.run_id for request in office.plane.named("evaluate")}
 
 
-@pytest.mark.parametrize("road", [responses_of, responses_of_async])
+@pytest.mark.parametrize("road", RESPONSES)
 def test_a_terminate_ends_the_sdks_own_runner(office: Office, road: Road) -> None:
     """By an error; the model is not asked again."""
     api = responses_api("wipe", "search")
     with pytest.raises((ToolRunnerError, RunTerminatedError)):
         road(office, api)
     assert ([], 1, ["interrupted"]) == (office.done, len(api.seen), office.ends())
+
+
+@pytest.mark.parametrize("road", RESPONSES)
+def test_an_error_in_a_function_of_the_sdks_own_runner(office: Office, road: Road) -> None:
+    """Is recorded, ends the runner as without us, and the run."""
+    with pytest.raises((ToolRunnerError, ValueError)):
+        road(office, responses_api("fail"))
+    assert (["error"], ["no it"]) == (
+        office.ends(),
+        [event.data.error.message for event in office.events("tool.result")],
+    )
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+@pytest.mark.parametrize("broken", [True, False])
+@pytest.mark.parametrize("road", RESPONSES)
+def test_the_sdks_own_runner_without_a_control_plane(
+    monkeypatch: pytest.MonkeyPatch, fail_closed: bool, broken: bool, road: Road
+) -> None:
+    """Or with a bug of ours: the call is answered as the client's fail mode says; a closed one ends the runner."""
+    plane = ScriptedPlane(ALLOW if broken else UnreachableError("nobody there", reason="network"))
+    office = Office(plane, client_on(plane, monkeypatch, fail_closed=fail_closed))
+
+    def bug(*args: Any, **options: Any) -> Any:
+        raise TypeError("a bug")
+
+    if broken:
+        monkeypatch.setattr("handlebar.core.run.Run.before_tool_sync", bug)
+    with nullcontext() if not fail_closed else pytest.raises((ToolRunnerError, RunTerminatedError)):
+        road(office, responses_api("search"))
+    assert ([] if fail_closed else [("search", "it")]) == office.done
+
+
+@pytest.mark.parametrize(("status", "then"), [("approved", ALLOW), ("denied", BLOCK)])
+@pytest.mark.parametrize("road", RESPONSES)
+def test_the_sdks_own_runner_waits_for_a_person(office: Office, status: Any, then: Decision, road: Road) -> None:
+    """The call is held until somebody has answered."""
+    office.plane.approval = status
+    office.plane.answer = in_turn(ASK, then)
+    loop = HandlebarToolLoop(office.client, wait_for_approval=30)
+    assert "done" == road(office, responses_api("pay"), loop)
+    assert ([("pay", "it")] if then is ALLOW else []) == office.done
 
 
 @pytest.mark.parametrize("road", ROADS)

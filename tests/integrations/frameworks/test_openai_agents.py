@@ -16,13 +16,22 @@ from handlebar.core.schema.governance import Decision
 from handlebar.errors import ConfigError, UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
 from tests.integrations.frameworks.asking import A_NO, BLOCKED, AskingPlane
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
 pytest.importorskip("agents", reason="openai-agents is not installed")
 
-from agents import Agent, RunHooks, Runner, RunState, ToolInputGuardrailTripwireTriggered, Usage, function_tool
+from agents import (
+    Agent,
+    RunContextWrapper,
+    RunHooks,
+    Runner,
+    RunState,
+    ToolInputGuardrailTripwireTriggered,
+    Usage,
+    function_tool,
+)
 from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
 
 from handlebar.integrations.openai_agents import HandlebarRunner
@@ -114,6 +123,15 @@ def test_a_terminate_ends_the_loop(office: Office, road: Road) -> None:
     assert LAST_WORDS == road(HandlebarRunner(office.client), agent_of(office, model))
     assert ([], 1) == (office.done, len(model.calls))
     assert ["interrupted"] == office.ends()
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        assert LAST_WORDS == road(HandlebarRunner(office.client), agent_of(office, a_model("wipe search", "search")))
+    assert [] == office.done
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -306,6 +324,7 @@ def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, road: Ro
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ["pay: it" if said == "approved" else A_NO] == outputs(model)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -373,6 +392,13 @@ def test_a_state_of_agents_that_are_not_governed(asking: Office, road: Road) -> 
     with pytest.raises(ConfigError, match="not governed"):
         resumable(road)(interrupting(asking), agent, state)
     assert ([], []) == (asking.done, asking.plane.named("start"))
+
+
+def test_a_state_of_an_agent_without_tools(asking: Office) -> None:
+    """Is refused too, for whomever it would hand over to would not be governed."""
+    state = RunState(RunContextWrapper(None), "Go", Agent(name="front", handoffs=[agent_of(asking, a_model())]))
+    with pytest.raises(ConfigError, match="not governed"):
+        interrupting(asking).run_sync(Agent(name="front"), state)
 
 
 def test_a_tool_with_an_approval_of_its_own(asking: Office, person: AskingPlane) -> None:

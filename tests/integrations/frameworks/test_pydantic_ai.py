@@ -14,7 +14,7 @@ from handlebar.core.schema.governance import Decision
 from handlebar.errors import RunTerminatedError, UnreachableError
 from handlebar.integrations.governing.settings import STOPPED as LAST_WORDS
 from tests.integrations.frameworks.asking import A_NO, AskingPlane
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, as_json, in_turn
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, as_json, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -156,6 +156,15 @@ def test_calls_that_come_after_a_terminate_are_blocked(office: Office) -> None:
 
 
 @pytest.mark.parametrize("road", ROADS)
+def test_calls_that_a_terminate_overtakes(office: Office, road: Road) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        assert LAST_WORDS == road(agent_of(office, Script("wipe search", "search")))
+    assert [] == office.done
+
+
+@pytest.mark.parametrize("road", ROADS)
 def test_only_new_messages_are_recorded(office: Office, road: Road) -> None:
     """Instructions, question, the tools' results, the last word: each once."""
     road(agent_of(office, Script("search", "search")))
@@ -172,6 +181,13 @@ def test_tokens_are_counted(office: Office, road: Road) -> None:
     assert [TokenCounts(10, 5)] * 2 == told
 
 
+def test_tokens_of_a_stream_are_counted(office: Office) -> None:
+    """Once for each answer, as the framework counts them at its end."""
+    by_run_stream(agent_of(office, Script("search")))
+    told = [event.data.tokens for event in office.events("llm.result")]
+    assert [True, True] == [tokens.in_ > 0 and tokens.out > 0 for tokens in told]
+
+
 @pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     """Is recorded, reaches the caller unchanged, and ends the run."""
@@ -181,15 +197,23 @@ def test_an_error_in_a_tool(office: Office, road: Road) -> None:
     assert ["no it"] == [event.data.error.message for event in office.events("tool.result")]
 
 
-@pytest.mark.parametrize("road", [by_run_sync, by_run])
+@pytest.mark.parametrize("road", ROADS)
 def test_an_error_in_the_model(office: Office, road: Road) -> None:
     """As above."""
 
     def broken(messages: Any, info: Any) -> Any:
         raise ConnectionError("no model")
 
+    async def broken_stream(messages: Any, info: Any) -> AsyncIterator[str]:
+        raise ConnectionError("no model")
+        yield ""
+
     with pytest.raises(ConnectionError, match="no model"):
-        road(Agent(FunctionModel(broken), capabilities=[HandlebarCapability(office.client)]))
+        road(
+            Agent(
+                FunctionModel(broken, stream_function=broken_stream), capabilities=[HandlebarCapability(office.client)]
+            )
+        )
     assert ["error"] == office.ends()
 
 
@@ -248,7 +272,7 @@ def whole(road: Road) -> Callable[..., Any]:
 
 def deferring(office: Office, script: Script) -> Any:
     """Return an agent whose runs are deferred by questions to people."""
-    mine = HandlebarCapability(office.client, on_approval="defer")
+    mine = HandlebarCapability(office.client, on_approval="interrupt")
     return agent_of(office, script, mine, output_type=[str, DeferredToolRequests])
 
 
@@ -274,6 +298,7 @@ def test_deferring_for_a_person(asking: Office, person: AskingPlane, road: Road,
     assert ([("pay", "it")] if said == "approved" else []) == asking.done
     assert ([] if said == "approved" else [A_NO]) == refusals(script)
     assert (1, ["success"]) == (len({each.run_id for each in person.named("start")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
 
 
 @pytest.mark.parametrize("road", ROADS)

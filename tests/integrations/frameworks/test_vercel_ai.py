@@ -10,7 +10,8 @@ import pytest
 from handlebar.core.schema.events import TokenCounts
 from handlebar.core.schema.governance import Decision
 from handlebar.errors import UnreachableError
-from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn
+from tests.integrations.frameworks.asking import A_NO, AskingPlane
+from tests.integrations.frameworks.office import ASK, REFUSED, Office, in_turn, overtaken
 from tests.support.clients import client_on
 from tests.support.planes import ALLOW, BLOCK, ScriptedPlane
 
@@ -67,6 +68,14 @@ def test_a_terminate_ends_the_loop(office: Office) -> None:
     assert ["interrupted"] == office.ends()
 
 
+def test_calls_that_a_terminate_overtakes(office: Office) -> None:
+    """Side by side with it, while they are being decided, are blocked as well; the run is the caller's, and stopped."""
+    with office.client.run("mine") as run:
+        office.plane.answer = overtaken(run)
+        asyncio.run(ran(agent_of(office), a_model("wipe search", "search")))
+    assert [] == office.done
+
+
 def test_only_new_messages_are_recorded(office: Office) -> None:
     """Question, results, last word: each once."""
     asyncio.run(ran(agent_of(office), a_model("search", "search")))
@@ -121,6 +130,88 @@ def test_waiting_for_a_person(office: Office, status: Any, then: Decision) -> No
     office.plane.answer = in_turn(ASK, then)
     asyncio.run(ran(agent_of(office, wait_for_approval=30), a_model("pay")))
     assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+@pytest.fixture(name="replaying")
+def _replaying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake model knows a message again that the framework has marked for going on; real ones do not see marks."""
+    plain = ai.testing.fingerprint
+
+    def unmarked(message: Any) -> str:
+        change = {"cached_result": None}
+        parts = [part.model_copy(update=change) if part.kind == "tool_call" else part for part in message.parts]
+        return plain(message.model_copy(update={"replay": False, "parts": parts}))
+
+    monkeypatch.setattr(ai.testing, "fingerprint", unmarked)
+
+
+async def went_on(agent: Any, model: Any, messages: Any) -> Any:
+    """Run *agent* with the messages of a run that was interrupted."""
+    async with agent.run(model, messages) as stream:
+        async for _ in stream:
+            pass
+        return stream.messages
+
+
+def deferred(messages: Any) -> list[str]:
+    """Return the tools whose calls are open."""
+    return [part.tool_name for part in messages[-1].tool_results if part.is_hook_deferred]
+
+
+@pytest.mark.usefixtures("replaying")
+@pytest.mark.parametrize("said", ["approved", "denied"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_interrupt_for_a_person(asking: Office, person: AskingPlane, said: str, elsewhere: bool) -> None:
+    """Nobody holds the run meanwhile; what goes on too early is interrupted again, and asks nobody twice."""
+    agent, model = agent_of(asking, on_approval="interrupt"), a_model("pay")
+    messages = asyncio.run(ran(agent, model))
+    for _ in range(2):
+        assert (["pay"], [{"what": "it"}]) == (deferred(messages), person.questions())
+        assert ([], []) == (asking.done, asking.ends())
+        messages = asyncio.run(went_on(agent, model, messages))
+    person.answer_all(said)
+    if elsewhere:
+        agent = agent_of(asking, on_approval="interrupt")
+        messages = [ai.messages.Message.model_validate_json(each.model_dump_json()) for each in messages]
+    messages = asyncio.run(went_on(agent, model, messages))
+    assert ("done", []) == (messages[-1].text, deferred(messages))
+    assert ([("pay", "it")] if said == "approved" else []) == asking.done
+    assert [(False, "pay: it") if said == "approved" else (True, A_NO)] == results(messages)
+    assert (1, ["success"]) == (len({each.run_id for each in person.named("evaluate")}), asking.ends())
+    assert ["pay", "pay"] == asking.asked()
+
+
+@pytest.mark.usefixtures("replaying")
+@pytest.mark.parametrize("step", ["pay search delete", "search delete pay"])
+@pytest.mark.parametrize("said", ["approved", "denied"])
+def test_an_interrupt_beside_other_calls(asking: Office, person: AskingPlane, step: str, said: str) -> None:
+    """Each call is decided for itself, and made once at most."""
+    agent, model = agent_of(asking, on_approval="interrupt"), a_model(step)
+    messages = asyncio.run(ran(agent, model))
+    assert ("pay", "it") not in asking.done
+    person.answer_all(said)
+    messages = asyncio.run(went_on(agent, model, messages))
+    assert "done" == messages[-1].text
+    made = ["pay", "search"] if said == "approved" else ["search"]
+    assert made == sorted(name for name, _ in asking.done)
+    assert 3 == len(results(messages))
+
+
+def test_a_tool_with_an_approval_of_its_own(asking: Office) -> None:
+    """Is decided first, and waits for the framework's hook then."""
+    tool = ai.tool(require_approval=True)(asking.async_body("search"))
+    agent = HandlebarAgent(asking.client, tools=[tool], on_approval="interrupt")
+
+    async def granted() -> Any:
+        async with agent.run(a_model("search"), [ai.user_message("Go")]) as stream:
+            async for event in stream:
+                if isinstance(event, ai.events.HookEvent) and event.hook.status == "pending":
+                    assert ([], ["search"]) == (asking.done, asking.asked())
+                    ai.resolve_hook(event.hook, {"granted": True})
+            return stream.messages
+
+    assert "done" == asyncio.run(granted())[-1].text
+    assert [("search", "it")] == asking.done
 
 
 @pytest.mark.parametrize("fail_closed", [True, False])

@@ -6,6 +6,7 @@ import pytest
 
 from handlebar.core.client import HandlebarClient
 from handlebar.core.messages import LLMMessage, LLMResponse
+from handlebar.core.plane import ApprovalStatus
 from handlebar.errors import NotInitialisedError
 from handlebar.integrations.governing import invocation as module
 from handlebar.integrations.governing.deltas import Keyed
@@ -52,6 +53,51 @@ def test_a_run_that_got_lost_is_gone_on_with(client: HandlebarClient) -> None:
     """Never is a call ungoverned because nobody knows its run."""
     assert "lost" == Invocations(client).find("lost").run.run_id
     assert Invocations(client).find(None).is_own
+
+
+def test_a_run_that_is_parked(plane: ScriptedPlane, client: HandlebarClient) -> None:
+    """Does not end, is found by the calls that wait, and goes on as it was; once it has ended it is another."""
+    invocations = Invocations(client)
+    begun = invocations.begin()
+    invocations.park(begun, ["call-1"])
+    assert ([], begun.run.run_id) == (plane.named("end"), invocations.parked(["other", "call-1"]))
+    assert begun is invocations.go_on(invocations.parked(["call-1"]))
+    invocations.finish(begun)
+    assert ["success"] == [status for _, status in plane.named("end")]
+    again = invocations.go_on(invocations.parked(["call-1"]))
+    assert (False, begun.run.run_id) == (again is begun, again.run.run_id)
+
+
+def test_parked_runs_are_not_kept_for_ever(client: HandlebarClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are forgotten, and gone on with by their id where the framework carries it."""
+    monkeypatch.setattr(module, "_MOST_KEPT", 4)
+    invocations = Invocations(client)
+    begun = [invocations.begin() for _ in range(3)]
+    for number, each in enumerate(begun):
+        invocations.park(each, [f"call-{number}"])
+    assert (None, begun[2].run.run_id) == (invocations.parked(["call-0"]), invocations.parked(["call-2"]))
+    assert begun[0].run.run_id == invocations.go_on(begun[0].run.run_id).run.run_id
+
+
+def test_the_callers_run_is_above_a_parked_one(client: HandlebarClient) -> None:
+    """It is not parked, either: its owner does that."""
+    invocations = Invocations(client)
+    begun = invocations.begin()
+    invocations.park(begun, ["call-1"])
+    with client.run("mine"):
+        mine = invocations.go_on(invocations.parked(["call-1"]))
+        invocations.park(mine, ["call-2"])
+    assert ("mine", None) == (mine.run.run_id, invocations.parked(["call-2"]))
+
+
+@pytest.mark.parametrize(("status", "is_open"), [("pending", True), ("approved", False), ("denied", False)])
+def test_whether_a_question_is_open(
+    plane: ScriptedPlane, client: HandlebarClient, status: ApprovalStatus, is_open: bool
+) -> None:
+    """As the control plane tells."""
+    plane.approval = status
+    client.ready_sync()
+    assert is_open is Invocations(client).is_open("approval-1")
 
 
 def test_without_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
