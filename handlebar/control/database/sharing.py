@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import Deadline
-from handlebar.control.database.trouble import BUSY, unusable
+from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.errors import UnreachableError
 
 T = TypeVar("T")
@@ -42,8 +42,12 @@ class _Work(Generic[T]):
         driver: Any = connection.connection.driver_connection
         driver.execute("SAVEPOINT work")
         try:
-            result = self._do(connection)
+            with reported():
+                result = self._do(connection)
         except Exception as error:  # is the one's who wanted it
+            if not driver.in_transaction:
+                # Where the disk is full, SQLite has undone everything.
+                raise
             driver.execute("ROLLBACK TO work")
             self._outcome = _raising(error)
         else:
