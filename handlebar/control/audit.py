@@ -9,12 +9,12 @@ from functools import cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Executable, Row, bindparam, func, insert, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, func, select, union
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control import run_marks, usage
 from handlebar.control.agents import of_tenant
-from handlebar.control.dialects import insert_or
+from handlebar.control.dialects import insert_many, insert_or
 from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
@@ -101,7 +101,7 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
             }
         )
     if rows:
-        connection.execute(_INSERT, rows)
+        insert_many(connection, events, rows)
         _set_heads(connection, agent_id, heads)
     usage.count(connection, agent_id, batch)
     run_marks.note(connection, agent_id, batch)
@@ -221,7 +221,6 @@ def _set_heads(connection: Connection, agent_id: str, heads: Mapping[str, tuple[
 _HEAD = select(chains.c.length, chains.c.head).where(
     chains.c.agent_id == bindparam("agent_id"), chains.c.run_id == bindparam("run_id")
 )
-_INSERT = insert(events)
 
 
 @cache
