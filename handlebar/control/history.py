@@ -61,7 +61,7 @@ def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> in
         UnavailableError: They are counted for an actor, and the run has none.
     """
     scope = _scope(caller, query.scope, query.window_seconds)
-    kinds = _matching_kinds(connection, caller, query)
+    kinds = _padded(_matching_kinds(connection, caller, query))
     if not kinds:
         return 0
     filtered = _quoted(query.run_tags)
@@ -190,6 +190,11 @@ def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -
     """Return the kinds of calls that count; there are few kinds, however many calls there are."""
     kinds = direct.rows(connection, _KINDS, {"agent_id": caller.agent_id})
     return [kind_id for kind_id, name, tags in kinds if query.calls.matches(name, tuple(json.loads(tags)))]
+
+
+def _padded(kinds: list[int]) -> list[int]:
+    """Return the same, the last one several times, so that there are 1, 2, 4, 8 …: each number has its statement."""
+    return kinds + kinds[-1:] * ((1 << max(0, len(kinds) - 1).bit_length()) - len(kinds))
 
 
 def _kind_id(connection: Connection, agent_id: str, tool_name: str, tool_tags: Iterable[str]) -> int:

@@ -153,7 +153,7 @@ def test_what_cannot_be_committed_is_nobodys(office: Office) -> None:
 
 
 def test_an_interrupted_leader(office: Office) -> None:
-    """Whoever leads may be interrupted: the others are told that nothing is stored, and the next ones go on."""
+    """Whoever leads may be interrupted: the others are told so, nothing is stored, and the next ones go on."""
     with office.crowd(fails_after("a", KeyboardInterrupt()), writes("b")) as (first, second):
         with pytest.raises(UnreachableError, match="interrupted"):
             second.result(PATIENT)

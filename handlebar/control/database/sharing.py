@@ -60,7 +60,7 @@ class _Work(Generic[T]):
         self.wake()
 
     def fail(self, error: BaseException) -> None:
-        """Note that nothing of it is stored, because of *error*, which has hit all."""
+        """Note that it cannot be told from here that it is stored, because of *error*, which has hit all."""
         self._outcome, self._is_committed = _raising(unusable(_words(error))), True
         self.wake()
 
@@ -157,4 +157,4 @@ def _raising(error: Exception) -> Callable[[], Any]:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) if isinstance(error, UnreachableError) else "The database was not written to: it was interrupted"
+    return str(error) if isinstance(error, UnreachableError) else "The transaction was interrupted"
