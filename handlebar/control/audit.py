@@ -9,12 +9,13 @@ from functools import cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Executable, Row, bindparam, func, insert, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, func, select, union
 
 from handlebar._plumbing.clock import time_ns
 from handlebar.control import run_marks, usage
 from handlebar.control.agents import of_tenant
-from handlebar.control.dialects import insert_or
+from handlebar.control.database import direct
+from handlebar.control.dialects import insert_many, insert_or
 from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
@@ -83,7 +84,7 @@ class StoredEvent:
 def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Sequence[EncodedEvent]) -> bool:
     """Store *batch*, unless one of that id was stored before; tell whether it was new."""
     received = {"agent_id": agent_id, "id": batch_id, "received_at": time_ns() // 1000}
-    if connection.execute(_receiving(connection.dialect.name), received).first() is None:
+    if not direct.rows(connection, _receiving(connection.dialect.name), received):
         return False
     heads = {run_id: _head(connection, agent_id, run_id) for run_id in {event.run_id for event in batch}}
     rows = []
@@ -101,7 +102,7 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
             }
         )
     if rows:
-        connection.execute(_INSERT, rows)
+        insert_many(connection, events, rows)
         _set_heads(connection, agent_id, heads)
     usage.count(connection, agent_id, batch)
     run_marks.note(connection, agent_id, batch)
@@ -204,8 +205,8 @@ def _chain(connection: Connection, agent_id: str, run_id: str) -> _Chain:
 
 
 def _head(connection: Connection, agent_id: str, run_id: str) -> tuple[int, str]:
-    row = connection.execute(_HEAD, {"agent_id": agent_id, "run_id": run_id}).first()
-    return (row.length, row.head) if row else (0, _NO_HASH)
+    found = direct.rows(connection, _HEAD, {"agent_id": agent_id, "run_id": run_id})
+    return (found[0][0], found[0][1]) if found else (0, _NO_HASH)
 
 
 def _set_heads(connection: Connection, agent_id: str, heads: Mapping[str, tuple[int, str]]) -> None:
@@ -221,7 +222,6 @@ def _set_heads(connection: Connection, agent_id: str, heads: Mapping[str, tuple[
 _HEAD = select(chains.c.length, chains.c.head).where(
     chains.c.agent_id == bindparam("agent_id"), chains.c.run_id == bindparam("run_id")
 )
-_INSERT = insert(events)
 
 
 @cache

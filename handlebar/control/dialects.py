@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, text
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, insert, text
 
 _IN_ORDER = 0x68616E646C656261
 """The lock on numbers that have to be in order: any number that nobody else uses."""
@@ -21,14 +23,7 @@ def insert_or(dialect: str, table: Table) -> Any:
     return sqlite_insert(table)
 
 
-def in_turn(query: Select[Any]) -> ColumnElement[bool]:
-    """
-    Return whether *query*, about a row of another query, finds something.
-
-    It is asked for row after row, so that a page that an index has in order ends where it is full. Without the offset
-    PostgreSQL would join the tables first, and sort all that comes of it.
-    """
-    return query.offset(0).exists()
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, insert, text
 
 
 def number_in_order(connection: Connection) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from handlebar._plumbing import safe_json
+from handlebar.control.database import direct
 from handlebar.control.tables import call_kinds, calls, metric_samples
 from handlebar.policy.facts import CountQuery, MetricQuery, PastCall, UnavailableError
 
@@ -48,7 +49,7 @@ class Caller:
 
 def past_calls(connection: Connection, caller: Caller) -> Sequence[PastCall]:
     """Return the run's allowed calls that were remembered, oldest first."""
-    past = connection.execute(_PAST, {"agent_id": caller.agent_id, "run_id": caller.run_id})
+    past = direct.rows(connection, _PAST, {"agent_id": caller.agent_id, "run_id": caller.run_id})
     return [PastCall(name, tuple(json.loads(tags))) for name, tags in past]
 
 
@@ -60,17 +61,17 @@ def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> in
         UnavailableError: They are counted for an actor, and the run has none.
     """
     scope = _scope(caller, query.scope, query.window_seconds)
-    kinds = _matching_kinds(connection, caller, query)
+    kinds = _padded(_matching_kinds(connection, caller, query))
     if not kinds:
         return 0
     filtered = _quoted(query.run_tags)
     tags = tuple(sorted(filtered))
-    statement = _count_statement(query.scope, query.window_seconds is not None, tags, query.enough is not None)
+    windowed, bounded = query.window_seconds is not None, query.enough is not None
+    statement = _count_statement(query.scope, windowed, tags, bounded, len(kinds))
     wanted = {f"tag_{place}": filtered[tag] for place, tag in enumerate(tags)}
-    number: int = connection.execute(
-        statement, {**scope, **wanted, "kinds": kinds, "enough": query.enough}
-    ).scalar_one()
-    return number
+    wanted_kinds = {f"kind_{place}": kind for place, kind in enumerate(kinds)}
+    values = {**scope, **wanted, **wanted_kinds, "enough": query.enough}
+    return int(direct.rows(connection, statement, values)[0][0])
 
 
 def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_tags: Iterable[str]) -> None:
@@ -83,7 +84,7 @@ def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_t
         "run_tags": _quoted(caller.run_tags),
         "at": caller.at,
     }
-    connection.execute(_INSERT_CALL, row)
+    direct.run(connection, _INSERT_CALL, row)
 
 
 def metric(connection: Connection, caller: Caller, query: MetricQuery, present: float | None) -> float:
@@ -95,7 +96,7 @@ def metric(connection: Connection, caller: Caller, query: MetricQuery, present: 
     """
     scope = _scope(caller, query.scope, query.window_seconds)
     statement = _metric_statement(query.scope, query.window_seconds is not None)
-    count, total, largest, smallest = connection.execute(statement, {**scope, "key": query.key}).one()
+    count, total, largest, smallest = direct.rows(connection, statement, {**scope, "key": query.key})[0]
     if present is not None:
         count, total = count + 1, (total or 0.0) + present
         largest = present if largest is None else max(largest, present)
@@ -112,7 +113,7 @@ def remember_metrics(connection: Connection, caller: Caller, metrics: Mapping[st
     who = {"agent_id": caller.agent_id, "run_id": caller.run_id, "actor_id": caller.actor_id, "at": caller.at}
     rows = [{**who, "key": key, "value": value} for key, value in metrics.items()]
     if rows:
-        connection.execute(insert(metric_samples), rows)
+        connection.execute(_INSERT_SAMPLES, rows)
 
 
 def _scope(caller: Caller, scope: str, window_seconds: float | None) -> dict[str, Any]:
@@ -141,13 +142,14 @@ _PAST = (
     .order_by(calls.c.id)
 )
 _INSERT_CALL = insert(calls)
+_INSERT_SAMPLES = insert(metric_samples)
 _INSERT_KIND = insert(call_kinds).returning(call_kinds.c.id)
 
 
 @cache
-def _count_statement(scope: str, windowed: bool, tags: tuple[str, ...], bounded: bool) -> Executable:
+def _count_statement(scope: str, windowed: bool, tags: tuple[str, ...], bounded: bool, kinds: int) -> Executable:
     """Return what counts calls of some kinds; the cost is bounded by the limit, where there is one."""
-    counted = select(literal(1)).where(calls.c.kind_id.in_(bindparam("kinds", expanding=True)))
+    counted = select(literal(1)).where(calls.c.kind_id.in_([bindparam(f"kind_{place}") for place in range(kinds)]))
     # A kind of call is one agent's: without asking for the agent too, an index alone tells the number.
     if scope == "run":
         counted = counted.where(calls.c.agent_id == bindparam("agent_id"))
@@ -186,16 +188,20 @@ def _quoted(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -> list[int]:
     """Return the kinds of calls that count; there are few kinds, however many calls there are."""
-    kinds = connection.execute(_KINDS, {"agent_id": caller.agent_id})
-    return [kind.id for kind in kinds if query.calls.matches(kind.tool_name, tuple(json.loads(kind.tool_tags)))]
+    kinds = direct.rows(connection, _KINDS, {"agent_id": caller.agent_id})
+    return [kind_id for kind_id, name, tags in kinds if query.calls.matches(name, tuple(json.loads(tags)))]
+
+
+def _padded(kinds: list[int]) -> list[int]:
+    """Return the same, the last one several times, so that there are 1, 2, 4, 8 …: each number has its statement."""
+    return kinds + kinds[-1:] * ((1 << max(0, len(kinds) - 1).bit_length()) - len(kinds))
 
 
 def _kind_id(connection: Connection, agent_id: str, tool_name: str, tool_tags: Iterable[str]) -> int:
     tags = safe_json.encode(sorted(set(tool_tags)))
     digest = sha256(safe_json.encode([tool_name, tags]).encode()).hexdigest()
     kind = {"agent_id": agent_id, "digest": digest}
-    number: int | None = connection.execute(_KIND, kind).scalar()
-    if number is None:
-        named = {**kind, "tool_name": tool_name, "tool_tags": tags}
-        number = connection.execute(_INSERT_KIND, named).scalar_one()
-    return number
+    known = direct.rows(connection, _KIND, kind)
+    if known:
+        return int(known[0][0])
+    return int(connection.execute(_INSERT_KIND, {**kind, "tool_name": tool_name, "tool_tags": tags}).scalar_one())

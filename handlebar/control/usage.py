@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Executable, Select, Table, func, select
 from handlebar._plumbing.clock import time_ns
 from handlebar.control.agents import of_tenant
 from handlebar.control.costs import cost_usd
+from handlebar.control.database import direct
 from handlebar.control.dialects import insert_or
 from handlebar.control.tables import usage_hours, usage_of_actors
 from handlebar.core.plane import EncodedEvent
@@ -75,7 +76,7 @@ def count(connection: Connection, agent_id: str, batch: Iterable[EncodedEvent]) 
         now = {"agent_id": agent_id, "hour": this_hour()}
         of_actors = [{**now, "actor_id": actor, **counts} for actor, counts in by_actor.items()]
         connection.execute(_adding(connection.dialect.name, usage_of_actors), of_actors)
-        connection.execute(_adding(connection.dialect.name, usage_hours), {**now, **total})
+        direct.run(connection, _adding(connection.dialect.name, usage_hours), {**now, **total})
 
 
 def by_hour(connection: Connection, tenant: str, *, since_hour: int) -> list[UsageOf]:

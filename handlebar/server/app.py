@@ -50,6 +50,9 @@ def create_app(database: str | None = None, *, policies: Any = None) -> Flask:
     Opens nothing yet, so that it may be made before a server forks. `app.extensions["handlebar"].close()` closes
     what this process has opened.
 
+    Decisions and events are answered past Flask's routing, unless hooks are added to the app; its signals, and error
+    handlers that are added, do not see them.
+
     Webhooks may be in the public internet, and in the networks that `HANDLEBAR_WEBHOOK_ALLOW` lists with commas
     between; their secrets are sealed with `HANDLEBAR_SECRETS_KEY`, where that is set. They are told by a thread,
     which starts with the first request to a process.

@@ -20,7 +20,9 @@ _EVALUATE = re.compile(r"/v1/runs/(?P<run>[A-Za-z0-9._:~-]+)/evaluate")
 
 class Shortcut:
     """
-    Answers those two as *app* does, byte for byte, in half the time; everything else it leaves to it.
+    Answers those two as *app* does, byte for byte; everything else it leaves to it.
+
+    The framework's routing, contexts and signals take longer than such an answer does.
 
     An app to which somebody has added hooks gets every request, because they may be there to refuse some. Lives as
     long as the app, thread-safe and fork-safe.

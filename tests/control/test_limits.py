@@ -123,6 +123,15 @@ def test_agents_have_their_own_places(tmp_path: Path) -> None:
         assert [True, True, False, False] == [desk.may(actor="ann") for desk in (one, other, one, other)]
 
 
+@pytest.mark.parametrize("scope", [{}, {"per": "agent"}, {"per": "agent_user"}])
+def test_calls_of_many_kinds_share_the_places(tmp_path: Path, scope: dict[str, Any]) -> None:
+    """However many tools a limit is about, and however many others are called, its places are counted exactly."""
+    ten = a_policy(a_rule(a_limit(10, "tool-*", **scope), tool="tool-*"))
+    with a_desk(tmp_path / "plane.db", ten) as desk:
+        allowed = [desk.may(f"tool-{number}", actor="ann") for number in range(12) if desk.may(f"other-{number}")]
+    assert [True] * 10 + [False] * 2 == allowed
+
+
 def test_a_window_moves_on(tmp_path: Path, time: Time) -> None:
     """A call leaves the window when windowSeconds have passed since it, not when the window is full."""
     with a_desk(tmp_path / "plane.db", a_policy(a_rule(a_limit(2, windowSeconds=10)))) as desk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,30 @@ def test_a_failure_is_nobody_elses(office: Office) -> None:
     assert (1, ["a", "c"]) == (office.transactions, office.notes)
 
 
+def test_a_failure_of_the_database(office: Office) -> None:
+    """What the database refuses is told as its failure; who needed nothing of the kind is not concerned."""
+    wrong = partial(Connection.exec_driver_sql, statement="INSERT INTO unknown VALUES (1)")
+    with office.crowd(writes("a"), wrong, writes("c")) as (first, second, third):
+        assert ("a", "c") == (first.result(PATIENT), third.result(PATIENT))
+        with pytest.raises(UnreachableError, match="no such table"):
+            second.result(PATIENT)
+    assert ["a", "c"] == office.notes
+
+
+def test_a_full_database(office: Office) -> None:
+    """Where the database undoes everything, everybody is told why, and nothing is stored."""
+    with office.database.write(Deadline.after(PATIENT)) as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    with office.crowd(writes("a"), writes("b" * 1_000_000), writes("c")) as asked:
+        for each in asked:
+            with pytest.raises(UnreachableError, match="full"):
+                each.result(PATIENT)
+    with office.database.write(Deadline.after(PATIENT)) as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    assert "d" == office.ask(writes("d")).result(PATIENT)
+    assert ["d"] == office.notes
+
+
 def test_what_cannot_be_committed_is_nobodys(office: Office) -> None:
     """Where the commit fails, everybody is told so, and nothing is stored."""
     with office.database.write(Deadline.after(PATIENT)) as connection:
@@ -128,7 +153,7 @@ def test_what_cannot_be_committed_is_nobodys(office: Office) -> None:
 
 
 def test_an_interrupted_leader(office: Office) -> None:
-    """Whoever leads may be interrupted: the others are told that nothing is stored, and the next ones go on."""
+    """Whoever leads may be interrupted: the others are told so, nothing is stored, and the next ones go on."""
     with office.crowd(fails_after("a", KeyboardInterrupt()), writes("b")) as (first, second):
         with pytest.raises(UnreachableError, match="interrupted"):
             second.result(PATIENT)

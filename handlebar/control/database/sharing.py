@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 
 from handlebar._plumbing.clock import Deadline
-from handlebar.control.database.trouble import BUSY, unusable
+from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.errors import UnreachableError
 
 T = TypeVar("T")
@@ -42,8 +42,12 @@ class _Work(Generic[T]):
         driver: Any = connection.connection.driver_connection
         driver.execute("SAVEPOINT work")
         try:
-            result = self._do(connection)
+            with reported():
+                result = self._do(connection)
         except Exception as error:  # is the one's who wanted it
+            if not driver.in_transaction:
+                # Where the disk is full, SQLite has undone everything.
+                raise
             driver.execute("ROLLBACK TO work")
             self._outcome = _raising(error)
         else:
@@ -56,7 +60,7 @@ class _Work(Generic[T]):
         self.wake()
 
     def fail(self, error: BaseException) -> None:
-        """Note that nothing of it is stored, because of *error*, which has hit all."""
+        """Note that it cannot be told from here that it is stored, because of *error*, which has hit all."""
         self._outcome, self._is_committed = _raising(unusable(_words(error))), True
         self.wake()
 
@@ -153,4 +157,4 @@ def _raising(error: Exception) -> Callable[[], Any]:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) if isinstance(error, UnreachableError) else "The database was not written to: it was interrupted"
+    return str(error) if isinstance(error, UnreachableError) else "The transaction was interrupted"

@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import ForkGate
+from handlebar.control.database.lookouts import Lookouts
 from handlebar.control.database.sharing import SharedTransactions
 from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.control.migrating import is_current, migrate, version
@@ -44,8 +45,7 @@ class SqliteDatabase:
         self._ready = False
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
-        self._looking = threading.Lock()
-        self._lookout: _Lookout | None = None
+        self._lookouts = Lookouts(self._file)
         # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
         self._gate = ForkGate(self.close)
 
@@ -107,25 +107,17 @@ class SqliteDatabase:
         """Close all connections; but what is in memory would be gone."""
         if self._in_memory:
             return
-        with self._looking:
-            if self._lookout is not None:
-                self._lookout.close()
-                self._lookout = None
+        self._lookouts.close()
         self.engine.dispose()
 
     def _look(self, query: str) -> int | None:
         if self._in_memory:
             return None
         try:
-            with self._gate, self._looking:
-                return self._opened_lookout().number(query)
+            with self._gate:
+                return self._lookouts.number(query)
         except sqlite3.OperationalError:
             return None
-
-    def _opened_lookout(self) -> _Lookout:
-        if self._lookout is None:
-            self._lookout = _Lookout(self._file)
-        return self._lookout
 
     def _note_file(self) -> None:
         """Take note which file it is that is open."""
@@ -165,30 +157,6 @@ class SqliteDatabase:
                 if deadline.passed:
                     raise unusable(BUSY)
                 threading.Event().wait(0.01)
-
-
-class _Lookout:
-    """A connection that only looks, and looks again only where somebody has written since; not thread-safe."""
-
-    def __init__(self, file: str) -> None:
-        self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
-        self._seen: dict[str, tuple[int, int]] = {}
-
-    def number(self, query: str) -> int:
-        """Return the number that *query* asks for."""
-        # The version is read first: what is written in between is looked at once more, and never overlooked.
-        version = self._asked("PRAGMA data_version")
-        seen = self._seen.get(query)
-        if seen is None or seen[0] != version:
-            self._seen[query] = seen = (version, self._asked(query))
-        return seen[1]
-
-    def close(self) -> None:
-        """Close it."""
-        self._connection.close()
-
-    def _asked(self, query: str) -> int:
-        return int(self._connection.execute(query).fetchone()[0])
 
 
 def _identity(file: str) -> tuple[int, int] | None:

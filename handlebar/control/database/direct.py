@@ -1,0 +1,58 @@
+"""Statements of every decision: on SQLite they go straight to the driver, for SQLAlchemy takes longer than they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+
+def rows(connection: Connection, statement: Any, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    """Return what *statement* selects; of numbers and text only, as the driver gives them."""
+    if connection.dialect.name != "sqlite":
+        return connection.execute(statement, values).all()
+    found: Sequence[Sequence[Any]] = _executed(connection, statement, values).fetchall()
+    return found
+
+
+def run(connection: Connection, statement: Any, values: Mapping[str, Any]) -> None:
+    """Run a *statement* that returns nothing."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(statement, values)
+        return
+    _executed(connection, statement, values)
+
+
+@frozen
+class _Compiled:
+    """A statement as the driver takes it: each parameter by its place, made from a value or given already."""
+
+    text: str
+    parameters: tuple[tuple[str, Callable[[Any], Any], Any], ...]
+
+
+def _executed(connection: Connection, statement: ClauseElement, values: Mapping[str, Any]) -> Any:
+    compiled = _compiled(statement, connection.dialect, tuple(values))
+    parameters = [made(values.get(name, given)) for name, made, given in compiled.parameters]
+    driver: Any = connection.connection.driver_connection
+    return driver.execute(compiled.text, parameters)
+
+
+@lru_cache(maxsize=500)
+def _compiled(statement: ClauseElement, dialect: Dialect, names: tuple[str, ...]) -> _Compiled:
+    found: Any = statement.compile(dialect=dialect, column_keys=list(names))
+    places = [(name, _maker(found.binds[name].type, dialect), found.params[name]) for name in found.positiontup]
+    return _Compiled(str(found), tuple(places))
+
+
+def _maker(of: Any, dialect: Dialect) -> Callable[[Any], Any]:
+    """Return what makes of a value what the database keeps."""
+    return of.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
