@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Any
 
 import yaml
@@ -28,6 +29,7 @@ rules:
     effect: {type: block, reason: Refunds above 500 are for a person to make}
 """
 _PLACE = "policies[0]"
+_LINE = re.compile(r"^(\d+): ")
 
 
 @frozen
@@ -54,7 +56,7 @@ def problems_in(text: str) -> list[str]:
     try:
         load_policies(PolicyText(text))
     except PolicyError as error:
-        return [problem.removeprefix(_PLACE).lstrip(": ") for problem in error.problems]
+        return [_LINE.sub(r"Line \1: ", problem.removeprefix(_PLACE).lstrip(": ")) for problem in error.problems]
     return []
 
 
