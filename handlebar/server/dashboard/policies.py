@@ -12,6 +12,7 @@ from attrs import frozen
 from flask import Response
 
 from handlebar.control.policy_store import BY_API, PolicyRecord
+from handlebar.control.standing import policies_for
 from handlebar.core.schema.rules import Policy
 from handlebar.errors import ConfigError, PolicyError
 from handlebar.policy import PolicyText, load_policies, policy_to_dict
@@ -61,7 +62,15 @@ def problems_in(text: str) -> list[str]:
 
 
 def _policies(visit: Visit) -> str:
-    return show("policies.html", visit, records=visit.plane.policy_records())
+    records = visit.plane.policy_records()
+    described = [agent.described for agent in visit.plane.agents()]
+    slugs = {
+        record.policy_id: [
+            each.slug for each in described if record.policy and any(policies_for(each, [record.policy]))
+        ]
+        for record in records
+    }
+    return show("policies.html", visit, records=records, slugs=slugs)
 
 
 def _policy(visit: Visit) -> str:

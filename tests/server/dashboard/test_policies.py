@@ -141,6 +141,22 @@ def test_a_rule_in_shadow_that_comes_from_a_file(tmp_path: Path) -> None:
     assert "Put this rule in force" not in page
 
 
+def test_which_policies_are_for_whom(admin: Caller, boss: Person) -> None:
+    """The agents' page says under which policies each stands, and the policies' page for whom each is."""
+    admin.registers()
+    for name, more in (
+        ("strict", {}),
+        ("trial", {"mode": "shadow"}),
+        ("resting", {"enabled": False}),
+        ("foreign", {"agentSelector": {"anyOfSlugs": ["another"]}}),
+    ):
+        boss.sends("/policies", content=json.dumps({**a_policy(a_rule(BIG), name=name), **more}))
+    told = re.sub(r"<[^>]+>|\s+", " ", boss.sees("/agents").split("Policies:")[1].split("</p>")[0]).split(" , ")
+    assert {"resting off", "strict in force", "trial shadow"} == {" ".join(each.strip(" .").split()) for each in told}
+    page = boss.sees("/policies")
+    assert (3, 1) == (page.count("<p>For desk</p>"), page.count("<p>For no agent that has registered</p>"))
+
+
 @pytest.mark.parametrize("policy_id", ["edit", "check", "try", "delete"])
 def test_ids_that_are_words_of_ours(boss: Person, policy_id: str) -> None:
     """A policy of any id can be looked at, edited, and taken back."""
