@@ -8,7 +8,7 @@ from functools import partial
 
 from attrs import frozen
 
-from handlebar._plumbing.time_limits import CallError, call_within
+from handlebar._plumbing.time_limits import CallError, NoThreadError, call_within
 
 _RESOLVING_SECONDS = 5.0
 """So long a look-up may take by default."""
@@ -41,6 +41,9 @@ def resolved(host: str, port: int, *, seconds: float = _RESOLVING_SECONDS) -> li
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
         found = call_within(look_up, timeout_seconds=seconds)
+    except NoThreadError:
+        # Better late than never: what is sent at the exit may need a connection yet.
+        found = look_up()
     except CallError as error:
         raise TimeoutError(f"the name was not looked up: {error}") from error
     return [str(each[4][0]) for each in found]

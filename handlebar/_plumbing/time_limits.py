@@ -32,6 +32,10 @@ class CallError(Exception):
     """A call was not made, not waited for, or gave nothing usable; its words are ours, and may be told."""
 
 
+class NoThreadError(CallError):
+    """There was no thread to make the call on: as many as may be are busy, or the interpreter is about to exit."""
+
+
 class _Hanging:
     """Counts the calls of one process that nobody waits for any more."""
 
@@ -90,7 +94,7 @@ def _call_on_thread(fn: Callable[..., Any], args: tuple[Any, ...], seconds: floa
         raise CallError(f"not called, because {MOST_HANGING} calls hang")
     future = HOOK_THREADS.submit(_call_by, Deadline.after(seconds), fn, args)
     if future is None:
-        raise CallError("not called, because no thread could be started")
+        raise NoThreadError("not called, because no thread could be started")
     try:
         return future.result(seconds)
     except FutureTimeoutError:  # on Python 3.10 not yet the builtin one

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, not_, select, update
 
 from handlebar._plumbing.clock import time_ns
 from handlebar._plumbing.identifiers import uuid7
@@ -140,7 +140,7 @@ def respond(
         raise RefusedError(
             f"{responded_by!r} may not answer; its approvers may: {', '.join(row.approvers)}", status=403
         )
-    given = _answers(connection, approval_id)
+    given = _answers(connection, [approval_id])[approval_id]
     if any(each.responded_by == responded_by for each in given):
         raise RefusedError(f"{responded_by!r} has answered already", status=409)
     one = {"approval_id": approval_id, "status": answer, "responded_by": responded_by, "note": note}
@@ -157,7 +157,8 @@ def find(connection: Connection, tenant: str, approval_id: str) -> ApprovalRecor
     Raises:
         RefusedError: There is none (404).
     """
-    return _record(connection, _row(connection, tenant, approval_id))
+    (found,) = _records(connection, [_row(connection, tenant, approval_id)])
+    return found
 
 
 def listed(connection: Connection, tenant: str, status: ApprovalStatus | None, limit: int) -> list[ApprovalRecord]:
@@ -168,9 +169,8 @@ def listed(connection: Connection, tenant: str, status: ApprovalStatus | None, l
         .order_by(approvals.c.created_at.desc(), approvals.c.id.desc())
     )
     if status is not None:
-        query = query.where(approvals.c.status == ("pending" if status == "expired" else status))
-    rows = (row for row in connection.execute(query) if status in (None, status_of(row)))
-    return [_record(connection, row) for row, _ in zip(rows, range(limit), strict=False)]
+        query = query.where(*_of_status(status))
+    return _records(connection, connection.execute(query.limit(limit)).all())
 
 
 def before(connection: Connection, tenant: str, question: ApprovalRecord, limit: int) -> list[ApprovalRecord]:
@@ -182,14 +182,21 @@ def before(connection: Connection, tenant: str, question: ApprovalRecord, limit:
         approvals.c.tool_name == question.tool_name,
         approvals.c.created_at < at,
     )
-    rows = connection.execute(query.order_by(approvals.c.created_at.desc()).limit(limit))
-    return [_record(connection, row) for row in rows]
+    return _records(connection, connection.execute(query.order_by(approvals.c.created_at.desc()).limit(limit)).all())
 
 
 def status_of(row: Row[Any]) -> Any:
     """Return the status of a question now; one that nobody has answered in time is `expired`."""
     expired = row.status == "pending" and row.expires_at is not None and row.expires_at <= time_ns() // 1000
     return "expired" if expired else row.status
+
+
+def _of_status(status: ApprovalStatus) -> list[ColumnElement[bool]]:
+    """Return the tests of what `status_of` says."""
+    expired = and_(approvals.c.expires_at.is_not(None), approvals.c.expires_at <= time_ns() // 1000)
+    if status in ("pending", "expired"):
+        return [approvals.c.status == "pending", expired if status == "expired" else not_(expired)]
+    return [approvals.c.status == status]
 
 
 def _row(connection: Connection, tenant: str, approval_id: str) -> Row[Any]:
@@ -200,16 +207,22 @@ def _row(connection: Connection, tenant: str, approval_id: str) -> Row[Any]:
     return row
 
 
-def _answers(connection: Connection, approval_id: str) -> Sequence[ApprovalAnswer]:
-    query = select(approval_answers).where(approval_answers.c.approval_id == approval_id)
-    rows = connection.execute(query.order_by(approval_answers.c.id))
-    return [
-        ApprovalAnswer(status=row.status, responded_by=row.responded_by, note=row.note, at=moment(row.at))
-        for row in rows
-    ]
+def _answers(connection: Connection, approval_ids: Sequence[str]) -> Mapping[str, Sequence[ApprovalAnswer]]:
+    """Return the answers to each question, in the order in which they came."""
+    found: dict[str, list[ApprovalAnswer]] = {each: [] for each in approval_ids}
+    query = select(approval_answers).where(approval_answers.c.approval_id.in_(approval_ids))
+    for row in connection.execute(query.order_by(approval_answers.c.id)):
+        answer = ApprovalAnswer(status=row.status, responded_by=row.responded_by, note=row.note, at=moment(row.at))
+        found[row.approval_id].append(answer)
+    return found
 
 
-def _record(connection: Connection, row: Row[Any]) -> ApprovalRecord:
+def _records(connection: Connection, rows: Sequence[Row[Any]]) -> list[ApprovalRecord]:
+    answers = _answers(connection, [row.id for row in rows]) if rows else {}
+    return [_record(row, answers[row.id]) for row in rows]
+
+
+def _record(row: Row[Any], answers: Sequence[ApprovalAnswer]) -> ApprovalRecord:
     return ApprovalRecord(
         id=row.id,
         agent_id=row.agent_id,
@@ -224,5 +237,5 @@ def _record(connection: Connection, row: Row[Any]) -> ApprovalRecord:
         approvers=None if row.approvers is None else tuple(row.approvers),
         created_at=moment(row.created_at),
         expires_at=None if row.expires_at is None else moment(row.expires_at),
-        answers=tuple(_answers(connection, row.id)),
+        answers=tuple(answers),
     )

@@ -84,9 +84,6 @@ agents = Table(
     Column("version", Integer, nullable=False, comment="grows when the description changes"),
     Column("created_at", BigInteger, nullable=False, comment="microseconds since 1970, as all times here"),
     UniqueConstraint("tenant", "slug"),
-    # By what it knows of these few rows PostgreSQL plans how to read millions of others; by default it would not look
-    # at fewer than fifty.
-    postgresql_with={"autovacuum_analyze_threshold": 4},
 )
 
 api_keys = Table(

@@ -76,9 +76,10 @@ def _tell_of(replaced: HandlebarClient, client: HandlebarClient) -> None:
 
 def _config(agent: Any, fields: dict[str, Any]) -> HandlebarClientConfig:
     known = [str(attribute.alias) for attribute in attrs.fields(HandlebarClientConfig)]
-    for name, value in fields.items():
+    for name in fields:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(name, value, f"one of the fields {', '.join(known)}{hint}")
+            # The value may be a key, under a name with a slip in it.
+            raise ConfigError(name, "(hidden)", f"one of the fields {', '.join(known)}{hint}")
     return HandlebarClientConfig(agent, **fields)

@@ -2,7 +2,8 @@
 Redaction: text to and from the model is rewritten before anything is recorded.
 
 A redactor is a callable, sync or async, from one str to one str. It is applied to every text in a message:
-the content, or each string inside its parts, whose structure stays. Originals are never changed.
+the content, or each string inside its parts, whose structure stays, the keys of objects included: a model's API would
+stumble over others. Originals are never changed.
 """
 
 from __future__ import annotations

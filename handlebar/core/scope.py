@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 from handlebar.core import current
 from handlebar.core.plane import RunEndStatus
@@ -29,6 +30,13 @@ class RunScope:
     def __init__(self, start: Callable[[], Run]) -> None:
         self._start = start
         self._run: Run | None = None
+
+    if not TYPE_CHECKING:  # type checkers know without it, and would believe any name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tell whoever takes the block for the run."""
+            hint = f"; use it as `with client.run(...) as run: run.{name}`" if hasattr(Run, name) else ""
+            raise AttributeError(f"'RunScope' object has no attribute {name!r}{hint}")
 
     def __enter__(self) -> Run:
         return self._entered(self._start())

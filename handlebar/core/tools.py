@@ -90,7 +90,8 @@ def _run_for(guard: Guard) -> Run | None:
     run = get_current_run()
     if run is None and guard.require_run:
         raise NoCurrentRunError(
-            f"The tool {guard.name!r} was called outside a run. Call it inside `with client.run(...)`, "
-            "carry the run into your thread with `handlebar.bind(fn)`, or guard it with require_run=False."
+            f"The tool {guard.name!r} was called outside a run. Call it inside `with client.run(...)`, where client is "
+            "what handlebar.init(...) has returned, carry the run into your thread with `handlebar.bind(fn)`, or guard "
+            "it with require_run=False."
         )
     return run

@@ -256,6 +256,8 @@ class TestForks:
             numbered(client, range(100, 103), "run-2")
             client._connection._bus.drain()
             assert 4 == client.stats().events_sent
+            # Nobody else will know of the thread of this process that never was.
+            client._connection.poller.close()
         assert before == client.stats().events_sent + client.stats().events_queued
         client.shutdown_sync()
         assert [*range(5), *range(100, 103)] == sorted(decisions(server))

@@ -13,7 +13,7 @@ import pytest
 
 import handlebar
 from handlebar.core.client import HandlebarClient
-from handlebar.errors import NoCurrentRunError, NotInitialisedError, PolicyError
+from handlebar.errors import ConfigError, NoCurrentRunError, NotInitialisedError, PolicyError
 from tests.support.clients import made
 from tests.support.forks import in_child
 from tests.support.http_server import Answer, HttpServer, Slow
@@ -144,7 +144,9 @@ def test_a_tool_without_a_run() -> None:
     a_client(enforce_mode="off")
     with pytest.raises(NoCurrentRunError) as caught:
         refund("A-1")
-    assert says(str(caught.value), "'refund'", "outside a run", "with client.run(...)", "require_run=False")
+    assert says(
+        str(caught.value), "'refund'", "outside a run", "with client.run(...)", "handlebar.init(", "require_run=False"
+    )
 
 
 def test_a_thread_without_the_run() -> None:
@@ -197,6 +199,21 @@ def test_blocking_calls_in_a_coroutine(server: HttpServer, caplog: pytest.LogCap
     asyncio.run(work())
     assert 1 == caplog.text.count("held the event loop up")
     assert says(caplog.text, "await before_tool", "without _sync", "async with", "asyncio.to_thread")
+
+
+def test_a_block_that_is_taken_for_a_run() -> None:
+    """Who forgets the `with` is shown it."""
+    with pytest.raises(AttributeError) as caught:
+        a_client(enforce_mode="off").run().before_tool_sync("refund", {})  # type: ignore[attr-defined]  # the mistake
+    assert says(str(caught.value), "with client.run(...) as run", "run.before_tool_sync")
+
+
+def test_an_option_with_a_slip() -> None:
+    """What was meant is named; what was given is not shown, since it may be the key."""
+    with pytest.raises(ConfigError) as caught:
+        handlebar.init("desk", api_kee="the-secret")
+    assert says(str(caught.value), "api_kee", "did you mean 'api_key'?")
+    assert "the-secret" not in str(caught.value)
 
 
 def test_awaitables_that_nobody_awaits() -> None:

@@ -69,6 +69,7 @@ def test_quadratic_work_is_noticed() -> None:
 
 
 HOSTILE = ["a", "@", "1 ", "+1 ", "a.", "a@a.aa ", "a://", "::1 ", "4111 ", "MT84", "eyJhIjoxfQ.", "aB3+/", "\u0301"]
+HOSTILE += ["1-1-1-", "+1 415 555 267", "+1 1 1 1 1 1 1 1 ", "+26107316231 ", "1234-5678-"]
 
 
 @pytest.mark.parametrize("part", HOSTILE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from handlebar.control.standing import status_of
 from handlebar.server.dashboard.pages import Page, Visit, go_to, refused, show
 
 _HOURS = {"1": 1, "8": 8, "24": 24, "168": 168}
@@ -12,7 +13,9 @@ _HOURS = {"1": 1, "8": 8, "24": 24, "168": 168}
 
 def _agents(visit: Visit) -> str:
     plane = visit.plane
-    return show("agents.html", visit, agents=plane.agents(), standings=plane.lockdown_standings(), hours=_HOURS)
+    agents, policies = plane.agents(), [record.policy for record in plane.policy_records() if record.policy]
+    states = {each.id: status_of(each.described, policies, ()).policies for each in agents}
+    return show("agents.html", visit, agents=agents, states=states, standings=plane.lockdown_standings(), hours=_HOURS)
 
 
 def _lock_down(visit: Visit) -> Any:

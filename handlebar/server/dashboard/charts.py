@@ -42,6 +42,7 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], *
         label_font_size=13,
         major_label_font_size=13,
         legend_font_size=14,
+        no_data_font_size=14,
     )
     chart = pygal.StackedBar(
         style=style,

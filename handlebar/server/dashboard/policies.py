@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from attrs import frozen
 from flask import Response
 
 from handlebar.control.policy_store import BY_API, PolicyRecord
+from handlebar.control.standing import policies_for
 from handlebar.core.schema.rules import Policy
 from handlebar.errors import ConfigError, PolicyError
 from handlebar.policy import PolicyText, load_policies, policy_to_dict
@@ -28,6 +30,7 @@ rules:
     effect: {type: block, reason: Refunds above 500 are for a person to make}
 """
 _PLACE = "policies[0]"
+_LINE = re.compile(r"^(\d+): ")
 
 
 @frozen
@@ -54,12 +57,20 @@ def problems_in(text: str) -> list[str]:
     try:
         load_policies(PolicyText(text))
     except PolicyError as error:
-        return [problem.removeprefix(_PLACE).lstrip(": ") for problem in error.problems]
+        return [_LINE.sub(r"Line \1: ", problem.removeprefix(_PLACE).lstrip(": ")) for problem in error.problems]
     return []
 
 
 def _policies(visit: Visit) -> str:
-    return show("policies.html", visit, records=visit.plane.policy_records())
+    records = visit.plane.policy_records()
+    described = [agent.described for agent in visit.plane.agents()]
+    slugs = {
+        record.policy_id: [
+            each.slug for each in described if record.policy and any(policies_for(each, [record.policy]))
+        ]
+        for record in records
+    }
+    return show("policies.html", visit, records=records, slugs=slugs)
 
 
 def _policy(visit: Visit) -> str:

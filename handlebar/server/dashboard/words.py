@@ -14,6 +14,7 @@ MOST_SHOWN = 20_000
 # Marks that turn the direction of the text around them, and characters that show nothing at all.
 _HIDDEN = ("Cf", "Cc", "Cs", "Co")
 _LINES = "\n\t"
+_NO_LINES = str.maketrans("", "", _LINES)
 
 
 def when(moment: datetime | None) -> str:
@@ -34,7 +35,7 @@ def dollars(value: float) -> str:
 def plain(value: object) -> str:
     """Return what an agent wrote, so that nothing in it acts: controls and direction marks become visible."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    shown = "".join(_visible(character) for character in text[:MOST_SHOWN])
+    shown = _visible(text[:MOST_SHOWN])
     return shown if len(text) <= MOST_SHOWN else f"{shown}… ({number(len(text) - MOST_SHOWN)} characters more)"
 
 
@@ -43,7 +44,14 @@ def pretty(value: object) -> str:
     return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def _visible(character: str) -> str:
+def _visible(text: str) -> str:
+    # Nothing is hidden in what Python can print: that is nearly all text, and quick to tell.
+    if text.translate(_NO_LINES).isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
     if character in _LINES or unicodedata.category(character) not in _HIDDEN:
         return character
     return f"\\u{ord(character):04x}"

@@ -111,7 +111,7 @@ def test_a_policy_is_edited_badly_and_well(served: Served, page: Any) -> None:
     """What the loader says appears while one types; what is good is put in force."""
     page.goto(f"{served.url}/dashboard/edit-policy")
     page.fill("textarea", "name: x\nrulez: []")
-    page.wait_for_selector("text=rulez")
+    page.wait_for_selector("text=Line 2: rulez")
     page.fill("textarea", json.dumps(a_policy(a_rule({"kind": "toolName", "op": "eq", "value": "x"}), name="Browser")))
     page.wait_for_selector("text=No problems.")
     page.click("text=Put it in force")

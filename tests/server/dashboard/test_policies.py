@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.server.dashboard.browser import Person
 from tests.server.dashboard.test_pages import HOSTILE, a_run
 from tests.server.test_endpoints import question
 from tests.support.control import a_policy, a_rule
-from tests.support.servers import Caller
+from tests.support.servers import Caller, a_place
 
 BIG = {"kind": "toolArg", "type": "number", "path": "amount", "op": "gt", "value": 500}
 TRIED = json.dumps(a_policy(a_rule(BIG, tool="refund")))
@@ -124,6 +126,35 @@ def test_hostile_calls(admin: Caller, boss: Person) -> None:
     for raw in (boss.looks(f"/policies/{policy_id}").text, tries(boss, **{"try": "replay", "hours": "1"}).text):
         assert "900" in raw
         assert [] == [part for part in ("<script>alert", "\x1b", "\u202e", "<img src") if part in raw]
+
+
+def test_a_rule_in_shadow_that_comes_from_a_file(tmp_path: Path) -> None:
+    """Is brought into force there: the page says how, and has no button."""
+    shadow = a_rule(BIG, tool="refund", mode="shadow", name="big")
+    with a_place(tmp_path / "other.db", a_policy(shadow)) as place:
+        place.caller().registers()
+        person = Person(place.app.test_client())
+        person.logs_in(place.key("admin").secret)
+        (path,) = re.findall(r'<h2[^>]*><a href="/dashboard(/policies/[^"]+)"', person.sees("/policies"))
+        page = person.sees(path)
+    assert "take <code>mode: shadow</code> out of the rule" in page
+    assert "Put this rule in force" not in page
+
+
+def test_which_policies_are_for_whom(admin: Caller, boss: Person) -> None:
+    """The agents' page says under which policies each stands, and the policies' page for whom each is."""
+    admin.registers()
+    for name, more in (
+        ("strict", {}),
+        ("trial", {"mode": "shadow"}),
+        ("resting", {"enabled": False}),
+        ("foreign", {"agentSelector": {"anyOfSlugs": ["another"]}}),
+    ):
+        boss.sends("/policies", content=json.dumps({**a_policy(a_rule(BIG), name=name), **more}))
+    told = re.sub(r"<[^>]+>|\s+", " ", boss.sees("/agents").split("Policies:")[1].split("</p>")[0]).split(" , ")
+    assert {"resting off", "strict in force", "trial shadow"} == {" ".join(each.strip(" .").split()) for each in told}
+    page = boss.sees("/policies")
+    assert (3, 1) == (page.count("<p>For desk</p>"), page.count("<p>For no agent that has registered</p>"))
 
 
 @pytest.mark.parametrize("policy_id", ["edit", "check", "try", "delete"])

@@ -25,7 +25,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False, comment="microseconds since 1970, as all times here"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("tenant", "slug"),
-        postgresql_with={"autovacuum_analyze_threshold": 4},
     )
     op.create_table(
         "api_keys",
