@@ -1,0 +1,67 @@
+"""The tables of the control plane."""
+
+from handlebar.control.tables.admitting import api_keys, browser_logouts, login_links, server_secrets, tenants
+from handlebar.control.tables.columns import metadata
+from handlebar.control.tables.governing import (
+    agents,
+    approval_answers,
+    approvals,
+    batches,
+    call_kinds,
+    calls,
+    chains,
+    client_processes,
+    events,
+    lockdown_changes,
+    lockdown_confirmations,
+    metric_samples,
+    policy_versions,
+    runs,
+    tools,
+)
+from handlebar.control.tables.handoffs import (
+    handoff_answers,
+    handoff_deliveries,
+    handoff_happenings,
+    handoff_outbox,
+    handoff_packets,
+    handoff_schemas,
+    handoff_tags,
+    handoff_webhooks,
+)
+from handlebar.control.tables.summing import run_marks, usage_hours, usage_of_actors
+
+__all__ = [
+    "agents",
+    "api_keys",
+    "approval_answers",
+    "approvals",
+    "batches",
+    "browser_logouts",
+    "call_kinds",
+    "calls",
+    "chains",
+    "client_processes",
+    "events",
+    "handoff_answers",
+    "handoff_deliveries",
+    "handoff_happenings",
+    "handoff_outbox",
+    "handoff_packets",
+    "handoff_schemas",
+    "handoff_tags",
+    "handoff_webhooks",
+    "lockdown_changes",
+    "lockdown_confirmations",
+    "login_links",
+    "metadata",
+    "metric_samples",
+    "policy_versions",
+    "run_marks",
+    "runs",
+    "server_secrets",
+    "tenants",
+    "tools",
+    "usage_hours",
+    "usage_of_actors",
+]
