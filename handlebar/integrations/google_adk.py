@@ -180,7 +180,7 @@ class HandlebarPlugin(BasePlugin):
         """Return the invocation of any of ADK's contexts; ADK's own id of it is the id of a run of ours."""
         found = current.get_current_run()
         if found is not None:
-            return self._invocations.begin()
+            return self._invocations.find(found.run_id)
         return self._invocations.find(context.invocation_id, lambda: self._about(context))
 
     def _about(self, context: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing_extensions import NotRequired
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
-from handlebar.core.current import bound
+from handlebar.core.current import bound, get_current_run
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
@@ -147,7 +147,7 @@ class HandlebarMiddleware(AgentMiddleware):
 
     def after_agent(self, state: Any, runtime: Any) -> None:
         """End the run."""
-        self._invocations.finish(self._found(state, runtime))
+        self._end(self._found(state, runtime))
 
     async def aafter_agent(self, state: Any, runtime: Any) -> None:
         """Like `after_agent`."""
@@ -164,7 +164,7 @@ class HandlebarMiddleware(AgentMiddleware):
             with bound(invocation.run):
                 response = handler(request)
         except BaseException as error:
-            self._left(invocation, error)
+            self._end(invocation, error)
             raise
         return _answered(invocation, request, response, (perf_counter() - began) * 1000)
 
@@ -179,7 +179,7 @@ class HandlebarMiddleware(AgentMiddleware):
             with bound(invocation.run):
                 response = await handler(request)
         except BaseException as error:
-            await to_thread(self._left, invocation, error)
+            await to_thread(self._end, invocation, error)
             raise
         return await to_thread(_answered, invocation, request, response, (perf_counter() - began) * 1000)
 
@@ -189,7 +189,7 @@ class HandlebarMiddleware(AgentMiddleware):
         try:
             return self._calls.make(invocation, request, handler)
         except BaseException as error:
-            self._left(invocation, error)
+            self._end(invocation, error)
             raise
 
     async def awrap_tool_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -198,7 +198,7 @@ class HandlebarMiddleware(AgentMiddleware):
         try:
             return await self._calls.make_async(invocation, request, handler)
         except BaseException as error:
-            await to_thread(self._left, invocation, error)
+            await to_thread(self._end, invocation, error)
             raise
 
     def _found(self, state: Any, runtime: Any) -> Invocation:
@@ -210,9 +210,13 @@ class HandlebarMiddleware(AgentMiddleware):
         session_id = None if thread_id is None else str(thread_id)
         return {"actor": self._settings.actor_of(runtime), "session_id": session_id, "run_ttl_ms": self._run_ttl_ms}
 
-    def _left(self, invocation: Invocation, error: BaseException) -> None:
-        """End the run that an exception leaves, for `after_agent` is not called then; an interrupt ends nothing."""
-        if not isinstance(error, GraphBubbleUp):
+    def _end(self, invocation: Invocation, error: BaseException | None = None) -> None:
+        """
+        End the run, also where an exception leaves it, for `after_agent` is not called then; an interrupt ends nothing.
+
+        An agent in a tool's body does not: the run is that of the agent around it.
+        """
+        if get_current_run() is not invocation.run and not isinstance(error, GraphBubbleUp):
             self._invocations.finish(invocation, error)
 
 

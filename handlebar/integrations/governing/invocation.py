@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from handlebar._plumbing import logs
 from handlebar._plumbing.identifiers import uuid7
@@ -121,7 +121,8 @@ class Invocations:
         """
         current = get_current_run()
         if current is not None:
-            return self._known(current, is_own=False)
+            # The run may be that of an invocation around this one, which is the one to end it.
+            return evolve(self._known(current, is_own=False), is_own=False)
         config = RunConfig(**{"run_id": uuid7(), **about()})
         return self._known(self._the_client().start_run_sync(config), is_own=True)
 

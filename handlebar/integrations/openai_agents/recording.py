@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from agents import RunHooks
@@ -13,9 +13,7 @@ from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Outcome
 from handlebar.integrations.governing.invocation import Invocation
-
-_ROLES: Mapping[str, Any] = {"function_call_output": "tool", "function_call": "assistant", "reasoning": "assistant"}
-_KNOWN_ROLES = ("system", "developer", "user", "assistant")
+from handlebar.integrations.openai.items import message_of, parts_of
 
 
 def recording(invocation: Invocation, own: Any) -> Any:
@@ -25,7 +23,7 @@ def recording(invocation: Invocation, own: Any) -> Any:
 
     async def on_llm_start(context: Any, agent: Any, system_prompt: str | None, input_items: list[Any]) -> None:
         system = [LLMMessage("system", system_prompt)] if system_prompt else []
-        messages = [*system, *(_message(item) for item in input_items)]
+        messages = [*system, *(message_of(item) for item in input_items)]
         await to_thread(invocation.to_model, [Keyed(fingerprint(each), each) for each in messages])
         await before.on_llm_start(context, agent, system_prompt, input_items)
 
@@ -51,26 +49,10 @@ def errors_recorded(invocation: Invocation, formatter: Any) -> Callable[[Any], A
     return formatted
 
 
-def _message(item: Any) -> LLMMessage:
-    if not isinstance(item, dict):
-        return LLMMessage("user", str(item))
-    role: Any = item.get("role") if item.get("role") in _KNOWN_ROLES else _ROLES.get(item.get("type", ""), "user")
-    content = item.get("content", item.get("output"))
-    return LLMMessage(role, content if isinstance(content, str) else [item])
-
-
 def _response(agent: Any, response: Any) -> LLMResponse:
-    parts: list[dict[str, Any]] = []
-    for item in response.output:
-        if item.type == "function_call":
-            parts.append(
-                {"type": "tool_call", "toolCallId": item.call_id, "toolName": item.name, "args": item.arguments}
-            )
-        elif item.type == "message":
-            parts += [{"type": "text", "text": getattr(part, "text", "") or ""} for part in item.content]
     model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "model", None)
     return LLMResponse(
-        content=parts,
+        content=parts_of(response.output),
         model=model if isinstance(model, str) and model else "unknown",
         usage=TokenUsage(response.usage.input_tokens, response.usage.output_tokens),
     )

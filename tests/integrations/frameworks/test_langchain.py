@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -198,6 +199,24 @@ def test_the_callers_run(office: Office) -> None:
         assert [] == office.ends()
     assert {"mine"} == {request.run_id for request in office.plane.named("evaluate")}
     assert [("mine", "success")] == office.plane.named("end")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_agent_in_a_tool(office: Office, fails: bool) -> None:
+    """Under the same middleware belongs to the run of the agent around it, which ends it."""
+    mine = HandlebarMiddleware(office.client)
+    inner = agent_of(office, calls("fail" if fails else "search"), middleware=mine)
+
+    def delegate(what: str) -> str:
+        """Ask another agent."""
+        with suppress(ValueError):
+            inner.invoke(ask(what))
+        return str(office.plane.named("end"))
+
+    office.plane.answer = ALLOW
+    model = Scripted(responses=[calls("delegate"), AIMessage("done")])
+    by_invoke(create_agent(model, [tool(delegate)], middleware=[mine]))
+    assert ("[]" in office.said(), ["success"]) == (True, office.ends())
 
 
 def test_actor_session_and_tags(office: Office) -> None:

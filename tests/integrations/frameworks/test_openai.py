@@ -26,13 +26,16 @@ pytest.importorskip("openai.lib.responses_tool_runner", reason="openai 3 is not 
 from openai import AsyncOpenAI, BadRequestError, OpenAI
 from openai.lib.responses_tool_runner import (
     AsyncRegisteredFunction,
+    AsyncResponsesToolLedger,
     AsyncResponsesToolRunner,
     RegisteredFunction,
+    ResponsesToolLedger,
     ResponsesToolRunner,
     ToolRunnerError,
 )
 
 from handlebar.integrations.openai import HandlebarToolLoop
+from handlebar.integrations.openai.items import message_of
 
 NAMES = ("search", "fail", "delete", "wipe", "pay")
 SCHEMA = {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}
@@ -205,30 +208,31 @@ def test_calls_that_cannot_be_made(office: Office, road: Road) -> None:
 
 
 def registered(kind: Any, executing: Callable[[str], Any]) -> list[Any]:
-    """Return the SDK's own functions."""
+    """Return the SDK's own functions; an eager runner makes their calls side by side."""
     return [
-        kind({"type": "function", "name": name, "parameters": SCHEMA, "strict": False}, executing(name))
+        kind(
+            {"type": "function", "name": name, "parameters": SCHEMA, "strict": False},
+            executing(name),
+            independent=True,
+        )
         for name in NAMES
     ]
 
 
-REQUEST: Any = {"model": "a-model", "input": "Go"}
+REQUEST: Any = {"model": "a-model", "instructions": "Be kind.", "input": "Go"}
 
 
-def responses_of(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
-    """Run the SDK's own loop on governed functions; return its last words."""
+def runner_of(office: Office, loop: Any) -> Any:
+    """Return the SDK's own runner of governed functions."""
 
     def executing(name: str) -> Any:
         return lambda args: office.work(name, args["what"])
 
-    loop = loop or HandlebarToolLoop(office.client)
-    runner = ResponsesToolRunner(functions=loop.governed(registered(RegisteredFunction, executing)))
-    with listening(api) as url, connected(OpenAI, url) as client:
-        return runner.run(client, REQUEST, max_steps=9, stream=stream).output_text
+    return ResponsesToolRunner(functions=loop.governed(registered(RegisteredFunction, executing)))
 
 
-def responses_of_async(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
-    """As above, on a loop."""
+def async_runner_of(office: Office, loop: Any) -> Any:
+    """As above, for a loop."""
 
     def executing(name: str) -> Any:
         async def execute(args: Any) -> str:
@@ -236,8 +240,19 @@ def responses_of_async(office: Office, api: Api, loop: Any = None, *, stream: bo
 
         return execute
 
-    loop = loop or HandlebarToolLoop(office.client)
-    runner = AsyncResponsesToolRunner(functions=loop.governed(registered(AsyncRegisteredFunction, executing)))
+    return AsyncResponsesToolRunner(functions=loop.governed(registered(AsyncRegisteredFunction, executing)))
+
+
+def responses_of(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
+    """Run the SDK's own loop on governed functions; return its last words."""
+    runner = runner_of(office, loop or HandlebarToolLoop(office.client))
+    with listening(api) as url, connected(OpenAI, url) as client:
+        return runner.run(client, REQUEST, max_steps=9, stream=stream).output_text
+
+
+def responses_of_async(office: Office, api: Api, loop: Any = None, *, stream: bool = False) -> str:
+    """As above, on a loop."""
+    runner = async_runner_of(office, loop or HandlebarToolLoop(office.client))
 
     async def ran(url: str) -> Any:
         async with connected(AsyncOpenAI, url) as client:
@@ -320,6 +335,168 @@ def test_the_sdks_own_runner_waits_for_a_person(office: Office, status: Any, the
     loop = HandlebarToolLoop(office.client, wait_for_approval=30)
     assert "done" == road(office, responses_api("pay"), loop)
     assert ([("pay", "it")] if then is ALLOW else []) == office.done
+
+
+def recorded_of(office: Office, api: Api, loop: Any = None, **options: Any) -> str:
+    """Run the SDK's own loop on a recorded client; return its last words."""
+    loop = loop or HandlebarToolLoop(office.client)
+    with (
+        listening(api) as url,
+        connected(OpenAI, url) as client,
+        loop.recording(client, REQUEST) as recorded,
+    ):
+        return runner_of(office, loop).run(recorded, REQUEST, **{"max_steps": 9, **options}).output_text
+
+
+def recorded_of_async(office: Office, api: Api, loop: Any = None, **options: Any) -> str:
+    """As above, on a loop."""
+    loop = loop or HandlebarToolLoop(office.client)
+
+    async def ran(url: str) -> Any:
+        async with connected(AsyncOpenAI, url) as client, loop.recording_async(client, REQUEST) as recorded:
+            return await async_runner_of(office, loop).run(recorded, REQUEST, **{"max_steps": 9, **options})
+
+    with listening(api) as url:
+        return asyncio.run(ran(url)).output_text
+
+
+def recorded_by_stream(office: Office, api: Api, loop: Any = None) -> str:
+    """Run the SDK's own loop on a recorded client, as its answers are written."""
+    return recorded_of(office, api, loop, stream=True)
+
+
+def recorded_by_stream_async(office: Office, api: Api, loop: Any = None) -> str:
+    """As above, on a loop."""
+    return recorded_of_async(office, api, loop, stream=True)
+
+
+def recorded_eagerly(office: Office, api: Api, loop: Any = None) -> str:
+    """Run the SDK's own loop, its calls made while the answer is still being written."""
+    return recorded_of(office, api, loop, stream=True, eager=True)
+
+
+RECORDED = [recorded_of, recorded_of_async, recorded_by_stream, recorded_by_stream_async, recorded_eagerly]
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_what_a_recorded_client_says(office: Office, road: Road) -> None:
+    """Is recorded once, in one run: instructions, question, the tools' results, the last word; and all tokens."""
+    assert "done" == road(office, responses_api("search", "delete"))
+    said = office.said()
+    assert (1, 1, 1) == (said.count("Be kind."), said.count("Go"), said.count("done"))
+    assert (1, 1) == (said.count("search: it"), said.count(REFUSED))
+    assert [TokenCounts(10, 5)] * 3 == [event.data.tokens for event in office.events("llm.result")]
+    assert (1, ["success"]) == (len({event.run_id for event in office.plane.events}), office.ends())
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_an_error_in_a_function_ends_the_recorded_run(office: Office, road: Road) -> None:
+    """It is recorded, and the run ends once."""
+    with pytest.raises((ToolRunnerError, ValueError)):
+        road(office, responses_api("fail"))
+    errors = [event.data.error.message for event in office.events("tool.result")]
+    assert (["no it"], ["error"]) == (errors, office.ends())
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_an_error_in_the_model_ends_the_recorded_run(office: Office, road: Road) -> None:
+    """What was asked is recorded."""
+    with pytest.raises(ToolRunnerError):
+        road(office, responses_api("broken"))
+    assert (["Be kind.", "Go"], ["error"]) == (office.said(), office.ends())
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_a_terminate_ends_the_recorded_run(office: Office, road: Road) -> None:
+    """The model is not asked again."""
+    api = responses_api("wipe", "search")
+    with pytest.raises(ToolRunnerError):
+        road(office, api)
+    assert ([], 1, ["interrupted"]) == (office.done, len(api.seen), office.ends())
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_a_recorded_client_in_the_callers_run(office: Office, road: Road) -> None:
+    """Belongs to it, and leaves its end to the caller."""
+    with office.client.run("mine"):
+        road(office, responses_api("search"))
+        assert [] == office.plane.named("end")
+    assert {"mine"} == {request.run_id for request in office.plane.named("evaluate")}
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_the_actor_of_a_recorded_run(office: Office, road: Road) -> None:
+    """Is told by the runner's parameters."""
+    road(office, responses_api("search"), HandlebarToolLoop(office.client, actor=lambda params: params["model"]))
+    assert {"a-model"} == {request.actor.external_id for request in office.plane.named("evaluate")}
+
+
+@pytest.mark.parametrize("road", RECORDED)
+def test_redactors_change_what_a_recorded_client_sends(monkeypatch: pytest.MonkeyPatch, road: Road) -> None:
+    """Instructions, question and the tools' results, at every request."""
+    plane = ScriptedPlane()
+    hide = [lambda text: text.replace("it", "[it]"), lambda text: text.replace("Go", "[Go]").replace("kind", "[kind]")]
+    office = Office(plane, client_on(plane, monkeypatch, redactors=hide))
+    api = responses_api("search", "search")
+    road(office, api)
+    told = [(body["instructions"], body["input"][0]["content"]) for body in api.seen]
+    outputs = [item["output"] for item in api.seen[-1]["input"] if item.get("type") == "function_call_output"]
+    assert ([("Be [kind].", "[Go]")] * 3, ["search: [it]"] * 2) == (told, outputs)
+
+
+def test_a_recorded_block_that_is_left(office: Office) -> None:
+    """Ends the run; the tools of the turn at hand do not run, and nothing stays bound."""
+    loop = HandlebarToolLoop(office.client)
+    with listening(responses_api("search")) as url, connected(OpenAI, url) as client:
+        with pytest.raises(KeyboardInterrupt), loop.recording(client, REQUEST) as recorded:  # noqa: PT012  # in a turn
+            for _ in runner_of(office, loop).iterate(recorded, REQUEST):
+                raise KeyboardInterrupt
+        assert get_current_run() is None
+    assert (["interrupted"], []) == (office.ends(), office.done)
+
+
+@pytest.mark.parametrize(
+    ("road", "ledger"), [(recorded_of, ResponsesToolLedger), (recorded_of_async, AsyncResponsesToolLedger)]
+)
+def test_a_recorded_client_and_a_ledger(office: Office, road: Road, ledger: Any) -> None:
+    """The runner asks for a client that does not retry: it is recorded too."""
+    saved: list[Any] = []
+
+    async def save(checkpoint: Any) -> None:
+        saved.append(checkpoint)
+
+    kept = ledger("run-1", save if ledger is AsyncResponsesToolLedger else saved.append)
+    assert "done" == road(office, responses_api("search"), ledger=kept)
+    assert ("search: it" in office.said(), True) == (True, bool(saved))
+
+
+@pytest.mark.parametrize(
+    ("item", "role", "content"),
+    [
+        ({"role": "developer", "content": "Be kind."}, "developer", "Be kind."),
+        ({"type": "function_call_output", "call_id": "c", "output": "42"}, "tool", "42"),
+        ({"type": "web_search_call", "id": "w"}, "assistant", [{"type": "web_search_call", "id": "w"}]),
+        ({"role": "user", "content": [{"type": "input_text"}]}, "user", None),
+        ("Go", "user", "Go"),
+    ],
+)
+def test_who_says_an_item(item: Any, role: str, content: Any) -> None:
+    """What the provider's own tools did comes from the model, not from the user."""
+    message = message_of(item)
+    assert (role, [item] if content is None else content) == (message.role, message.content)
+
+
+def test_a_loop_within_a_loop(office: Office) -> None:
+    """Belongs to the run of the loop around it, and leaves its end to that."""
+    loop = HandlebarToolLoop(office.client)
+
+    def search(what: str) -> Any:
+        return by_run(office, openai_api("delete"), loop) + str(office.ends())
+
+    api = openai_api("search")
+    with listening(api) as url, connected(OpenAI, url) as client:
+        loop.run(client, **params_of({"search": search}))
+    assert (["done[]"], ["success"]) == (results(api), office.ends())
 
 
 @pytest.mark.parametrize("road", ROADS)

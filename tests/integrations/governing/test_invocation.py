@@ -9,6 +9,7 @@ from handlebar.core.messages import LLMMessage, LLMResponse
 from handlebar.core.plane import ApprovalStatus
 from handlebar.errors import NotInitialisedError
 from handlebar.integrations.governing import invocation as module
+from handlebar.integrations.governing.bracket import opened
 from handlebar.integrations.governing.deltas import Keyed
 from handlebar.integrations.governing.invocation import Invocations
 from tests.support.clients import client_on
@@ -47,6 +48,16 @@ def test_the_callers_run_is_left_alone(plane: ScriptedPlane, client: HandlebarCl
         assert [] == plane.named("end")
     client.shutdown_sync()
     assert 1 == plane.kinds().count("message.raw.created")
+
+
+def test_what_began_the_run_ends_it(plane: ScriptedPlane, client: HandlebarClient) -> None:
+    """Not an invocation inside it, which knows what was said all the same."""
+    invocations = Invocations(client)
+    with opened(invocations, dict) as outer:
+        with opened(invocations, dict) as inner:
+            assert (outer.run, outer.deltas, outer.gate) == (inner.run, inner.deltas, inner.gate)
+        assert [] == plane.named("end")
+    assert ["success"] == [status for _, status in plane.named("end")]
 
 
 def test_a_run_that_got_lost_is_gone_on_with(client: HandlebarClient) -> None:

@@ -1,24 +1,4 @@
-"""
-OpenAI's client: a governed tool loop for chat completions, and governed functions for the SDK's Responses runner.
-
-    from handlebar.integrations.openai import HandlebarToolLoop
-
-    loop = HandlebarToolLoop()
-    completion = loop.run(
-        OpenAI(), model="…", tools=[…], functions={"search": search}, messages=[{"role": "user", "content": "Go"}]
-    )
-
-*functions* are the bodies of the *tools*, by name; they get the model's arguments by keyword, and what they raise ends
-the loop. A blocked body never runs: the model gets the refusal as the tool's message. Where policy stops the run, the
-model is not asked again, and the last completion is a sentence that says so. For the Responses API,
-
-    with hb.run():
-        ResponsesToolRunner(functions=loop.governed([…])).run(client, params)
-
-governs what the runner calls; there a stop ends the runner by an error. What runs at OpenAI (web search, code
-interpreter, remote MCP servers) and the runner's browser and computer cannot be governed. Works with every server
-that speaks OpenAI's protocol; tested with openai 3.54.
-"""
+"""The loop: OpenAI's client asks the model, and what the model wants is governed."""
 
 from __future__ import annotations
 
@@ -27,23 +7,20 @@ import dataclasses
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from time import perf_counter
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
-
-from attrs import define
-from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from handlebar._plumbing.awaiting import to_thread
 from handlebar.core.client import HandlebarClient
 from handlebar.core.current import bound
-from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import RunTerminatedError
 from handlebar.integrations.governing.bracket import opened, opened_async
-from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Refusal, ToolCall, governed, governed_async
 from handlebar.integrations.governing.invocation import Invocation, Invocations
 from handlebar.integrations.governing.settings import STOPPED, ActorLoader, Settings
+from handlebar.integrations.openai.recording import Recorded, RecordedAsync
+from handlebar.integrations.openai.talking import Talk
 
 Functions = Mapping[str, Callable[..., Any]]
 
@@ -110,18 +87,34 @@ class HandlebarToolLoop:
             raise
         await to_thread(self._invocations.finish, invocation)
 
+    @contextmanager
+    def recording(self, openai: Any, params: Mapping[str, Any]) -> Iterator[Any]:
+        """
+        Give *openai*, an OpenAI client, for a Responses runner: what its `responses.create` sends and gets is recorded.
+
+        The block is one run, or part of the current one. *params* are those for the runner; they tell whom it acts for.
+        """
+        with opened(self._invocations, lambda: self._about(params)) as invocation:
+            yield Recorded(openai, invocation)
+
+    @asynccontextmanager
+    async def recording_async(self, openai: Any, params: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """Like `recording`, for an AsyncOpenAI."""
+        async with opened_async(self._invocations, lambda: self._about(params)) as invocation:
+            yield RecordedAsync(openai, invocation)
+
     def governed(self, functions: Sequence[Any]) -> list[Any]:
         """
         Return copies of the SDK's `RegisteredFunction`s, or its async ones, that ask before they run.
 
-        A call belongs to the current run; without one, it gets a run of its own.
+        A call belongs to the current run, which `recording` opens; without one, it gets a run of its own.
         """
         return [dataclasses.replace(each, execute=self._executing(each)) for each in functions]
 
     def _turns(
         self, invocation: Invocation, openai: Any, functions: Functions, params: Mapping[str, Any]
     ) -> Iterator[Any]:
-        talk = _Talk(invocation, params, list(params["messages"]))
+        talk = Talk(invocation, params, list(params["messages"]))
         while True:
             answer = openai.chat.completions.create(**talk.request())
             if params.get("stream"):
@@ -142,7 +135,7 @@ class HandlebarToolLoop:
     async def _turns_async(
         self, invocation: Invocation, openai: Any, functions: Functions, params: Mapping[str, Any]
     ) -> AsyncIterator[Any]:
-        talk = _Talk(invocation, params, list(params["messages"]))
+        talk = Talk(invocation, params, list(params["messages"]))
         while True:
             answer = await openai.chat.completions.create(**(await to_thread(talk.request)))
             if params.get("stream"):
@@ -200,51 +193,6 @@ class HandlebarToolLoop:
         return {"actor": self._settings.actor_of(params)}
 
 
-@define
-class _Talk:
-    """
-    What one loop and its model have said to each other.
-
-    Attributes:
-        messages: All of it, as the caller, the model and the tools said it.
-
-        state: Puts the chunks of an answer together.
-    """
-
-    invocation: Invocation
-    params: Mapping[str, Any]
-    messages: list[Any]
-    state: Any = None
-    asked_at: float = 0
-
-    def request(self) -> dict[str, Any]:
-        """Record what is new, and return the next request: the messages are as redactors have left them."""
-        told = [_message(each) for each in self.messages]
-        rewritten = self.invocation.to_model([Keyed(fingerprint(each), each) for each in told])
-        messages = list(self.messages)
-        for place, changed in rewritten.items():
-            messages[place] = {**messages[place], "content": changed.content}
-        self.asked_at = perf_counter()
-        self.state = ChatCompletionStreamState(input_tools=self.params.get("tools", []))
-        # Without it, a stream tells no tokens.
-        usage = {"stream_options": {"include_usage": True}} if self.params.get("stream") else {}
-        return {**usage, **self.params, "messages": messages}
-
-    def heard(self, completion: Any) -> list[Any]:
-        """Record what the model said, and return the calls that it wants."""
-        self.invocation.from_model(_response(completion, (perf_counter() - self.asked_at) * 1000))
-        message = completion.choices[0].message
-        # Some servers name the role in every chunk, and the SDK adds the names up.
-        self.messages.append({**message.to_dict(mode="json"), "role": "assistant"})
-        return [call for call in message.tool_calls or () if call.type == "function"]
-
-    def answer(self, call: Any, result: Any) -> None:
-        """Keep what a call returned, or why it was not made."""
-        content = result.text if isinstance(result, Refusal) else result
-        text = content if isinstance(content, str) else json.dumps(content, default=str)
-        self.messages.append({"role": "tool", "tool_call_id": call.id, "content": text})
-
-
 def _arguments(text: str) -> dict[str, Any] | None:
     """Return what the model wrote; None where it is no JSON object."""
     try:
@@ -269,26 +217,6 @@ def _used(result: Any) -> Any:
     if result.decision.terminates:
         raise RunTerminatedError(result.decision)
     return result.text
-
-
-def _message(message: Any) -> LLMMessage:
-    content = message.get("content") or ""
-    return LLMMessage(message["role"], content if isinstance(content, str) else [dict(part) for part in content])
-
-
-def _response(completion: Any, duration_ms: float) -> LLMResponse:
-    message, used = completion.choices[0].message, completion.usage
-    parts: list[dict[str, Any]] = [{"type": "text", "text": message.content}] if message.content else []
-    for call in message.tool_calls or ():
-        if call.type == "function":
-            wanted = {"toolName": call.function.name, "args": call.function.arguments}
-            parts.append({"type": "tool_call", "toolCallId": call.id, **wanted})
-    return LLMResponse(
-        content=parts,
-        model=completion.model,
-        usage=TokenUsage(used.prompt_tokens, used.completion_tokens) if used else None,
-        duration_ms=duration_ms,
-    )
 
 
 def _last_words(completion: Any) -> Any:

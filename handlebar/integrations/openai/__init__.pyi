@@ -1,0 +1,3 @@
+from handlebar.integrations.openai.loop import HandlebarToolLoop as HandlebarToolLoop
+
+__all__ = ["HandlebarToolLoop"]
