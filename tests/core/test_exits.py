@@ -161,6 +161,7 @@ def test_a_signal_while_the_interpreter_waits_at_its_exit(server: HttpServer, na
     """Row 6: whoever is tired of waiting is heard at once; a Ctrl-C then is a plain end."""
     server.behave(Hang(), path=EVENTS)
     more = f"""
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 def strike():
     time.sleep(0.7)
     os.kill(os.getpid(), signal.{name})
