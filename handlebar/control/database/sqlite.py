@@ -37,8 +37,6 @@ class SqliteDatabase:
         self._file = url.database or ":memory:"
         self._in_memory = self._file == ":memory:"
         self.engine = _engine(url, in_memory=self._in_memory)
-        if self._in_memory:
-            weakref.finalize(self, self.engine.dispose)
         # SQLite lets one write at a time, and its own way to wait for a turn is to sleep.
         self._writing = threading.Lock()
         self._shared = SharedTransactions(self.write)
@@ -46,6 +44,9 @@ class SqliteDatabase:
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
         self._lookouts = Lookouts(self._file)
+        # Of whoever is given a URL only, such as a dashboard in somebody's app, nobody can close the database.
+        weakref.finalize(self, self.engine.dispose)
+        weakref.finalize(self, self._lookouts.close)
         # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
         self._gate = ForkGate(self.close)
 
