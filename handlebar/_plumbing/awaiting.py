@@ -87,7 +87,7 @@ def warn_of_stall(what: str, began: float) -> None:
         began: When the work began, as `perf_counter` counts.
     """
     seconds = perf_counter() - began
-    if seconds < STALL_SECONDS or not _loop_runs_here():
+    if seconds < STALL_SECONDS or not loop_runs_here():
         return
     logs.warn_once_a_minute(
         "stall",
@@ -98,7 +98,8 @@ def warn_of_stall(what: str, began: float) -> None:
     )
 
 
-def _loop_runs_here() -> bool:
+def loop_runs_here() -> bool:
+    """Whether this thread runs an event loop at present; asyncio is not imported for it."""
     asyncio = sys.modules.get("asyncio")  # where nobody has imported it, no loop runs
     try:
         return asyncio is not None and asyncio.get_running_loop() is not None

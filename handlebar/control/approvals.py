@@ -173,6 +173,13 @@ def listed(connection: Connection, tenant: str, status: ApprovalStatus | None, l
     return _records(connection, connection.execute(query.limit(limit)).all())
 
 
+def of_runs(connection: Connection, tenant: str, run_ids: Sequence[str]) -> list[ApprovalRecord]:
+    """Return what people were asked in these runs, oldest first."""
+    wanted = (approvals.c.agent_id.in_(of_tenant(tenant)), approvals.c.run_id.in_(run_ids))
+    query = select(approvals).where(*wanted).order_by(approvals.c.created_at, approvals.c.id)
+    return _records(connection, connection.execute(query).all())
+
+
 def before(connection: Connection, tenant: str, question: ApprovalRecord, limit: int) -> list[ApprovalRecord]:
     """Return what was asked of the same tool of the same agent before *question*, newest first."""
     at = microseconds(question.created_at)

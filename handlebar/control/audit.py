@@ -15,7 +15,7 @@ from handlebar._plumbing.clock import time_ns
 from handlebar.control import run_marks, usage
 from handlebar.control.agents import of_tenant
 from handlebar.control.database import direct
-from handlebar.control.dialects import insert_many, insert_or
+from handlebar.control.dialects import insert_or
 from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
@@ -102,7 +102,7 @@ def store_batch(connection: Connection, agent_id: str, batch_id: str, batch: Seq
             }
         )
     if rows:
-        insert_many(connection, events, rows)
+        direct.insert_many(connection, events, rows)
         _set_heads(connection, agent_id, heads)
     usage.count(connection, agent_id, batch)
     run_marks.note(connection, agent_id, batch)

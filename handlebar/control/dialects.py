@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, insert, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, text
 
 _IN_ORDER = 0x68616E646C656261
 """The lock on numbers that have to be in order: any number that nobody else uses."""
@@ -21,35 +19,6 @@ def insert_or(dialect: str, table: Table) -> Any:
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
     return sqlite_insert(table)
-
-
-def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, which have all the same columns, past SQLAlchemy, which takes longer for it than the database."""
-    names = tuple(rows[0])
-    prepare = [_preparing(connection.dialect, table, name) for name in names]
-    values = [tuple(each(row[name]) for each, name in zip(prepare, names, strict=True)) for row in rows]
-    if connection.dialect.name != "postgresql":
-        connection.exec_driver_sql(_insertion(connection.dialect, table, names), values)
-        return
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copying:
-        for each in values:
-            copying.write_row(each)
-
-
-@lru_cache
-def _insertion(dialect: Dialect, table: Table, names: tuple[str, ...]) -> str:
-    return str(insert(table).compile(dialect=dialect, column_keys=list(names)))
-
-
-@lru_cache
-def _preparing(dialect: Dialect, table: Table, name: str) -> Callable[[Any], Any]:
-    """Return what makes of a value what the database keeps in the column of that *name*."""
-    return table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def in_turn(query: Select[Any]) -> ColumnElement[bool]:

@@ -93,9 +93,9 @@ class EmbeddedControlPlane(Administration):
         """Decide, as `ControlPlane` says; in one transaction where a rule looks back."""
         deadline = Deadline.after(budget)
         in_force = self._rulebook.current(deadline)
-        forced = lockdowns.decision_under(in_force.lockdowns, request)
+        forced = self._forced(in_force, request)
         if forced is not None:
-            return evolve(forced, decided_by=self._decided_by)
+            return forced
         rules = self._rulebook.rules_for(request.agent_id, in_force, deadline)
         completed = self._actors.completed(request, deadline)
         question = Question(completed, rules, HostAnswers(self._host))
@@ -118,9 +118,9 @@ class EmbeddedControlPlane(Administration):
         """
         deadline = Deadline.after(budget)
         in_force = self._rulebook.current(deadline)
-        forced = lockdowns.decision_under(in_force.lockdowns, request)
+        forced = self._forced(in_force, request)
         if forced is not None:
-            return evolve(forced, decided_by=self._decided_by)
+            return forced
         rules = self._rulebook.rules_for(request.agent_id, in_force, deadline)
         if policies is not None:
             rules = rules_on_trial(rules.agent, policies)
@@ -197,6 +197,11 @@ class EmbeddedControlPlane(Administration):
 
         self._rulebook.load_sources(deadline)
         self._database.commit(do, deadline, agent_id=agent_id)
+
+    def _forced(self, in_force: InForce, request: EvaluateRequest) -> Decision | None:
+        """Return what is decided because of a lockdown; None where there is none."""
+        forced = lockdowns.decision_under(in_force.lockdowns, request)
+        return None if forced is None else evolve(forced, decided_by=self._decided_by)
 
     def _decide_in_transaction(self, question: Question, rules: AgentRules, deadline: Deadline) -> Decision:
         if self._host.signals or self._host.custom_functions:

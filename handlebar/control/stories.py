@@ -17,7 +17,6 @@ from handlebar.control.handoffs import happenings, listing, storing
 from handlebar.control.handoffs.problems import ProblemError
 from handlebar.control.handoffs.wording import packet_on_wire
 from handlebar.control.runs import RunView
-from handlebar.control.tables import approvals as questions
 from handlebar.control.tables import events
 from handlebar.control.tables import runs as all_runs
 
@@ -71,7 +70,7 @@ def story_of(connection: Connection, tenant: str, run_id: str) -> Story:
         runs=_by_start([run for each in found for run in runs.of_id(connection, tenant, each)]),
         events=tuple(_events(connection, tenant, found)),
         packets=tuple(_told(connection, packet) for packet in _by_creation(packets)),
-        approvals=tuple(_approvals(connection, tenant, found)),
+        approvals=tuple(approvals.of_runs(connection, tenant, found)),
     )
 
 
@@ -126,12 +125,6 @@ def _events(connection: Connection, tenant: str, run_ids: Sequence[str]) -> Iter
     query = select(events).where(events.c.agent_id.in_(of_tenant(tenant)), events.c.run_id.in_(run_ids))
     for row in connection.execute(query.order_by(events.c.seq)):
         yield audit.stored_event(row)
-
-
-def _approvals(connection: Connection, tenant: str, run_ids: Sequence[str]) -> Iterator[ApprovalRecord]:
-    query = select(questions.c.id).where(questions.c.agent_id.in_(of_tenant(tenant)), questions.c.run_id.in_(run_ids))
-    for approval_id in connection.execute(query.order_by(questions.c.created_at, questions.c.id)).scalars().all():
-        yield approvals.find(connection, tenant, approval_id)
 
 
 def _told(connection: Connection, packet: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from handlebar.handoff.models import ChainHandoffRequest, ContextEntry, PacketRe
 _ROLES = {"user": "user", "assistant": "agent", "tool": "system"}
 """Instructions are not among them: they are for the agent that hands over."""
 
+TOOL_OUTPUT = "Tool output: "
+"""What stands before a tool's result where a turn tells it as text."""
+
 _ROOM = 200_000
 """So many characters of conversation go along, the latest ones."""
 
@@ -66,5 +69,5 @@ def _turns(conversation: Sequence[Said]) -> list[ContextEntry]:
 
 
 def _turn(said: Said) -> ContextEntry:
-    text = f"Tool output: {said.text}" if said.role == "tool" else said.text
+    text = f"{TOOL_OUTPUT}{said.text}" if said.role == "tool" else said.text
     return ContextEntry(role=_ROLES[said.role], content=text)  # type: ignore[arg-type]  # the model makes one of the word

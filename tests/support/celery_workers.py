@@ -49,9 +49,6 @@ def works(app: str, folder: Path, pool: str, *more: str, **environment: str) -> 
     words = ["--without-gossip", "--without-mingle", "-l", "info", "-P", pool, *more]
     command = [sys.executable, "-m", "celery", "-A", app, "worker", *words]
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment}
-    if "DJANGO_SETTINGS_MODULE" not in environment:
-        # Another test's: Celery would load its project into the worker, and into each of its children.
-        settings.pop("DJANGO_SETTINGS_MODULE", None)
     with (
         log.open("wb") as output,
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Statements of every decision: on SQLite they go straight to the driver, for SQLAlchemy takes longer than they do."""
+"""Statements of every decision and batch go straight to the driver: SQLAlchemy takes longer than they do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.sql.elements import ClauseElement
 
 
 def rows(connection: Connection, statement: Any, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-    """Return what *statement* selects; of numbers and text only, as the driver gives them."""
+    """Return what *statement* selects; of numbers and text only, as SQLite's driver gives them."""
     if connection.dialect.name != "sqlite":
         return connection.execute(statement, values).all()
     found: Sequence[Sequence[Any]] = _executed(connection, statement, values).fetchall()
@@ -25,6 +25,20 @@ def run(connection: Connection, statement: Any, values: Mapping[str, Any]) -> No
         connection.execute(statement, values)
         return
     _executed(connection, statement, values)
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert *rows*, which have all the same columns; on PostgreSQL by COPY."""
+    names, dialect = tuple(rows[0]), connection.dialect
+    makers = [_maker(table.c[name].type, dialect) for name in names]
+    values = [tuple(made(row[name]) for made, name in zip(makers, names, strict=True)) for row in rows]
+    if dialect.name != "postgresql":
+        connection.exec_driver_sql(_insertion(dialect, table, names), values)
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copying:
+        for each in values:
+            copying.write_row(each)
 
 
 @frozen
@@ -49,6 +63,12 @@ def _compiled(statement: ClauseElement, dialect: Dialect, names: tuple[str, ...]
     return _Compiled(str(found), tuple(places))
 
 
+@lru_cache
+def _insertion(dialect: Dialect, table: Table, names: tuple[str, ...]) -> str:
+    return str(insert(table).compile(dialect=dialect, column_keys=list(names)))
+
+
+@lru_cache
 def _maker(of: Any, dialect: Dialect) -> Callable[[Any], Any]:
     """Return what makes of a value what the database keeps."""
     return of.dialect_impl(dialect).bind_processor(dialect) or _as_it_is

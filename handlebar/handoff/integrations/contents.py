@@ -1,4 +1,4 @@
-"""The content of messages as text: what an agent of another framework, or a person, reads of it."""
+"""Messages as turns of a packet: who says them, and their content as text, which any agent or person reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from handlebar._plumbing import safe_json
+
+ROLES = {"human": "user", "user": "user", "ai": "agent", "assistant": "agent", "agent": "agent"}
+"""What a packet calls whom frameworks call so; whatever else they name is the system."""
 
 
 def text_of(content: Any, calls: Iterable[tuple[str, Any]] = ()) -> str:

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from handlebar._plumbing import safe_json
-from handlebar.handoff.integrations.contents import text_of
-from handlebar.handoff.integrations.tool_results import OUTPUT, ToolResults
+from handlebar.handoff.integrations.contents import ROLES, text_of
+from handlebar.handoff.integrations.tool_results import ToolResults
 from handlebar.handoff.models import ContextEntry
+from handlebar.handoff.run_link import TOOL_OUTPUT
 
 BESIDE = "crewai"
 """The entry of a turn's metadata that holds what text cannot."""
 
-_ROLES = {"human": "user", "user": "user", "ai": "agent", "assistant": "agent", "agent": "agent"}
 _WORDS = {"user": "user", "human": "user", "agent": "assistant", "system": "system"}
 _KEPT = ("tool_calls", "tool_call_id", "name")
 
@@ -84,7 +84,7 @@ def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
     beside = {name: message[name] for name in _KEPT if message.get(name)}
     if content != told:
         beside["content"] = content
-    turn = {"role": _ROLES.get(str(role), "system"), "content": told, "timestamp": message.get("timestamp")}
+    turn = {"role": ROLES.get(str(role), "system"), "content": told, "timestamp": message.get("timestamp")}
     given = message.get("metadata")
     metadata = {
         **(given if isinstance(given, Mapping) else {}),
@@ -131,7 +131,7 @@ def _result(call_id: str, name: str, text: str) -> dict[str, Any]:
 
 
 def _text(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {"role": "user", "content": f"{OUTPUT}{text_of(message['content'])}"}
+    return {"role": "user", "content": f"{TOOL_OUTPUT}{text_of(message['content'])}"}
 
 
 _RESULTS = ToolResults(calls=_calls, answered=_answered, result=_result, text=_text)

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from handlebar._plumbing import safe_json
-from handlebar.handoff.integrations.contents import text_of
-from handlebar.handoff.integrations.tool_results import OUTPUT, ToolResults
+from handlebar.handoff.integrations.contents import ROLES, text_of
+from handlebar.handoff.integrations.tool_results import ToolResults
 from handlebar.handoff.models import ContextEntry
+from handlebar.handoff.run_link import TOOL_OUTPUT
 
 BESIDE = "langchain"
 """The entry of a turn's metadata that holds what text cannot."""
 
-_ROLES = {"human": "user", "user": "user", "ai": "agent", "assistant": "agent", "agent": "agent"}
 _TYPES = {"user": "human", "human": "human", "agent": "ai", "system": "system"}
 _KEPT = ("additional_kwargs", "name", "id", "tool_calls", "invalid_tool_calls", "tool_call_id", "status", "role")
 
@@ -107,7 +107,7 @@ def _converted(item: Any) -> Any:
 
 def _turn_of(message: Any) -> dict[str, Any]:
     kind = _kind(message)
-    role = _ROLES.get(str(getattr(message, "role", "")) if kind == "chat" else kind, "system")
+    role = ROLES.get(str(getattr(message, "role", "")) if kind == "chat" else kind, "system")
     beside = {"type": kind, **{name: value for name in _KEPT if (value := getattr(message, name, None))}}
     told = _told(message)
     if message.content != told:
@@ -136,7 +136,7 @@ def _remade(turn: ContextEntry, beside: Mapping[str, Any]) -> Any:
 
     kind = beside.get("type")
     role = str(beside.get("role") if kind == "chat" else kind)
-    if kind not in ("human", "ai", "system", "tool", "function", "chat") or _ROLES.get(role, "system") != turn.role:
+    if kind not in ("human", "ai", "system", "tool", "function", "chat") or ROLES.get(role, "system") != turn.role:
         return None
     fields = {name: beside[name] for name in (*_KEPT, "content") if name in beside}
     try:
@@ -171,7 +171,7 @@ def _result(call_id: str, name: str, text: str) -> Any:
 def _text(message: Any) -> Any:
     from langchain_core.messages import HumanMessage
 
-    return HumanMessage(f"{OUTPUT}{text_of(message.content)}")
+    return HumanMessage(f"{TOOL_OUTPUT}{text_of(message.content)}")
 
 
 _RESULTS = ToolResults(calls=_calls, answered=_answered, result=_result, text=_text)

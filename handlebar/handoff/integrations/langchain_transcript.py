@@ -8,7 +8,7 @@ from typing import Any
 
 from handlebar.handoff.integrations.contents import text_of
 from handlebar.handoff.integrations.langchain_messages import as_turns
-from handlebar.handoff.integrations.tool_results import OUTPUT
+from handlebar.handoff.run_link import TOOL_OUTPUT
 
 _SAID = ("input", "question", "query", "messages")
 _ANSWERED = ("output", "result", "answer", "text", "messages")
@@ -101,9 +101,9 @@ def _kind(turn: Mapping[str, Any]) -> str:
 
 def _key(turn: Mapping[str, Any]) -> Hashable:
     """Return what two tellings of one turn have in common."""
-    content = turn["content"].removeprefix(OUTPUT) if turn["role"] == "system" else turn["content"]
+    content = turn["content"].removeprefix(TOOL_OUTPUT) if turn["role"] == "system" else turn["content"]
     return turn["role"], content
 
 
 def _tool_turn(output: Any) -> dict[str, Any]:
-    return {"role": "system", "content": OUTPUT + text_of(output)}
+    return {"role": "system", "content": TOOL_OUTPUT + text_of(output)}

@@ -10,9 +10,6 @@ from attrs import frozen
 UNANSWERED = "(The work was handed over before this call had a result.)"
 """What stands for a result that there is not."""
 
-OUTPUT = "Tool output: "
-"""What stands before a result where it is told as text."""
-
 
 @frozen(kw_only=True)
 class ToolResults:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
 from handlebar._plumbing import logs
+from handlebar._plumbing.awaiting import loop_runs_here
 from handlebar._plumbing.interrupts import is_interrupt
 from handlebar.core import wire
 from handlebar.core.config import RunConfig
@@ -96,22 +96,17 @@ def _of_scope() -> Lineage:
     """
     Return what a run would take over that is opened here; nothing outside of a request or task.
 
-    On an event loop only a run tells: publish in `async with client.run()` there.
+    On an event loop only a run tells: publish in `async with client.run()` there. Asking whom a request acts for would
+    block the loop, which loaders may refuse to do.
     """
     scope = get_current_scope()
-    if scope is OUTSIDE or _is_on_a_loop():
+    if scope is OUTSIDE or loop_runs_here():
         return NONE
     filled = scope.filled(RunConfig("nobody's"))
     tags = filled.tags
     return Lineage(
         session_id=filled.session_id, actor=filled.actor, parent_run=tags.get(_PARENT), root_run=tags.get(_ROOT)
     )
-
-
-def _is_on_a_loop() -> bool:
-    """Whether asking whom a request acts for would block an event loop, which loaders may refuse to do."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _content(lineage: Lineage) -> dict[str, Any]:
