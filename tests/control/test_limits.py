@@ -281,6 +281,9 @@ def test_sequences_reach_across_processes(tmp_path: Path) -> None:
 
 
 TOOLS, RUNS, ACTORS = ["pay", "look", "close"], ["r1", "r2"], [None, "ann", "bob"]
+STEPS = st.integers(0, 4) | st.sampled_from([1800, 3599, 3600, 3601, 9000])
+WINDOWS = st.integers(1, 8) | st.sampled_from([1800, 3600, 5400, 7200, 20_000])
+"""Seconds; what is further apart than an hour is counted by the hour."""
 
 
 @frozen
@@ -301,13 +304,13 @@ CALLS = st.builds(
     st.sampled_from(RUNS),
     st.sampled_from(ACTORS),
     st.sampled_from(["red", "blue"]),
-    st.integers(0, 4),
+    STEPS,
     st.integers(0, 5),
 )
 LIMITS = st.fixed_dictionaries(
     {"max": st.integers(0, 4), "patterns": st.lists(st.sampled_from(TOOLS), min_size=1, unique=True)},
     optional={
-        "windowSeconds": st.integers(1, 8),
+        "windowSeconds": WINDOWS,
         "per": st.sampled_from(["agent", "agent_user"]),
         "tagFilter": st.just({"team": "red"}),
     },
@@ -316,7 +319,7 @@ SUMS = st.fixed_dictionaries(
     {
         "scope": st.sampled_from(["run", "agent", "agent_user"]),
         "aggregate": st.sampled_from(["sum", "max", "min", "avg", "count"]),
-        "windowSeconds": st.integers(1, 8),
+        "windowSeconds": WINDOWS,
         "value": st.integers(1, 9),
     }
 )

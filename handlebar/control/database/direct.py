@@ -27,6 +27,16 @@ def run(connection: Connection, statement: Any, values: Mapping[str, Any]) -> No
     _executed(connection, statement, values)
 
 
+def run_many(connection: Connection, statement: Any, values: Sequence[Mapping[str, Any]]) -> None:
+    """Run a *statement* that returns nothing once for each of *values*, which have all the same names."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(statement, list(values))
+        return
+    compiled = _compiled(statement, connection.dialect, tuple(values[0]))
+    driver: Any = connection.connection.driver_connection
+    driver.executemany(compiled.text, [compiled.taken(each) for each in values])
+
+
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert *rows*, which have all the same columns; on PostgreSQL by COPY."""
     names, dialect = tuple(rows[0]), connection.dialect
@@ -48,12 +58,15 @@ class _Compiled:
     text: str
     parameters: tuple[tuple[str, Callable[[Any], Any], Any], ...]
 
+    def taken(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return *values* as the driver takes them."""
+        return [made(values.get(name, given)) for name, made, given in self.parameters]
+
 
 def _executed(connection: Connection, statement: ClauseElement, values: Mapping[str, Any]) -> Any:
     compiled = _compiled(statement, connection.dialect, tuple(values))
-    parameters = [made(values.get(name, given)) for name, made, given in compiled.parameters]
     driver: Any = connection.connection.driver_connection
-    return driver.execute(compiled.text, parameters)
+    return driver.execute(compiled.text, compiled.taken(values))
 
 
 @lru_cache(maxsize=500)

@@ -29,7 +29,7 @@ from handlebar.control.tables.handoffs import (
     handoff_tags,
     handoff_webhooks,
 )
-from handlebar.control.tables.summing import run_marks, usage_hours, usage_of_actors
+from handlebar.control.tables.summing import call_hours, metric_hours, run_marks, usage_hours, usage_of_actors
 
 __all__ = [
     "agents",
@@ -38,6 +38,7 @@ __all__ = [
     "approvals",
     "batches",
     "browser_logouts",
+    "call_hours",
     "call_kinds",
     "calls",
     "chains",
@@ -55,6 +56,7 @@ __all__ = [
     "lockdown_confirmations",
     "login_links",
     "metadata",
+    "metric_hours",
     "metric_samples",
     "policy_versions",
     "run_marks",

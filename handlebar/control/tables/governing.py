@@ -84,7 +84,7 @@ calls = Table(
     Column("kind_id", Number, nullable=False),
     Column("run_tags", JSON, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Index("calls_by_run", "agent_id", "run_id", "id"),
+    Index("calls_by_run", "agent_id", "run_id", "kind_id", "at"),
     Index("calls_by_kind", "kind_id", "at"),
     Index("calls_by_actor", "actor_id", "kind_id", "at"),
 )
@@ -99,8 +99,9 @@ metric_samples = Table(
     Column("key", Text, nullable=False),
     Column("value", Float, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Index("metric_samples_by_run", "agent_id", "run_id", "key"),
-    Index("metric_samples_by_key", "agent_id", "key", "at"),
+    Index("metric_samples_by_run", "agent_id", "run_id", "key", "at", "value"),
+    Index("metric_samples_by_key", "agent_id", "key", "at", "value"),
+    Index("metric_samples_by_actor", "agent_id", "key", "actor_id", "at", "value"),
 )
 
 approvals = Table(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table
 
-from handlebar.control.tables.columns import Name, Text, metadata
+from handlebar.control.tables.columns import Name, Number, Text, metadata
 
 run_marks = Table(
     "run_marks",
@@ -17,6 +17,32 @@ run_marks = Table(
     Column("started_at", BigInteger, nullable=False, comment="when the run has started"),
     # All that is asked for: a page of a common mark is found without looking at any run.
     Index("run_marks_by_mark", "mark", "started_at", "agent_id", "run_id"),
+)
+
+_WHOSE = "empty for everybody's, else a colon and the actor"
+
+call_hours = Table(
+    "call_hours",
+    metadata,
+    Column("kind_id", Number, primary_key=True, autoincrement=False),
+    Column("whose", Name, primary_key=True, comment=_WHOSE),
+    Column("hour", Integer, primary_key=True, comment="hours since 1970"),
+    Column("calls", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+metric_hours = Table(
+    "metric_hours",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("whose", Name, primary_key=True, comment=_WHOSE),
+    Column("hour", Integer, primary_key=True, comment="hours since 1970"),
+    Column("samples", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("largest", Float, nullable=False),
+    Column("smallest", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 

@@ -88,6 +88,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key_id"),
     )
     op.create_table(
+        "call_hours",
+        sa.Column("kind_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("whose", sa.Text(), nullable=False, comment="empty for everybody's, else a colon and the actor"),
+        sa.Column("hour", sa.Integer(), nullable=False, comment="hours since 1970"),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("kind_id", "whose", "hour"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "call_kinds",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -112,7 +121,7 @@ def upgrade() -> None:
     )
     op.create_index("calls_by_actor", "calls", ["actor_id", "kind_id", "at"], unique=False)
     op.create_index("calls_by_kind", "calls", ["kind_id", "at"], unique=False)
-    op.create_index("calls_by_run", "calls", ["agent_id", "run_id", "id"], unique=False)
+    op.create_index("calls_by_run", "calls", ["agent_id", "run_id", "kind_id", "at"], unique=False)
     op.create_table(
         "chains",
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -314,6 +323,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_table(
+        "metric_hours",
+        sa.Column("agent_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("whose", sa.Text(), nullable=False, comment="empty for everybody's, else a colon and the actor"),
+        sa.Column("hour", sa.Integer(), nullable=False, comment="hours since 1970"),
+        sa.Column("samples", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Float(), nullable=False),
+        sa.Column("largest", sa.Float(), nullable=False),
+        sa.Column("smallest", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("agent_id", "key", "whose", "hour"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "metric_samples",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("agent_id", sa.Text(), nullable=False),
@@ -324,8 +346,13 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("metric_samples_by_key", "metric_samples", ["agent_id", "key", "at"], unique=False)
-    op.create_index("metric_samples_by_run", "metric_samples", ["agent_id", "run_id", "key"], unique=False)
+    op.create_index(
+        "metric_samples_by_actor", "metric_samples", ["agent_id", "key", "actor_id", "at", "value"], unique=False
+    )
+    op.create_index("metric_samples_by_key", "metric_samples", ["agent_id", "key", "at", "value"], unique=False)
+    op.create_index(
+        "metric_samples_by_run", "metric_samples", ["agent_id", "run_id", "key", "at", "value"], unique=False
+    )
     op.create_table(
         "policy_versions",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -454,7 +481,9 @@ def downgrade() -> None:
     op.drop_table("policy_versions")
     op.drop_index("metric_samples_by_run", table_name="metric_samples")
     op.drop_index("metric_samples_by_key", table_name="metric_samples")
+    op.drop_index("metric_samples_by_actor", table_name="metric_samples")
     op.drop_table("metric_samples")
+    op.drop_table("metric_hours")
     op.drop_table("login_links")
     op.drop_table("lockdown_confirmations")
     op.drop_index("lockdown_changes_by_lockdown", table_name="lockdown_changes")
@@ -493,6 +522,7 @@ def downgrade() -> None:
     op.drop_index("calls_by_actor", table_name="calls")
     op.drop_table("calls")
     op.drop_table("call_kinds")
+    op.drop_table("call_hours")
     op.drop_table("browser_logouts")
     op.drop_table("batches")
     op.drop_index("approvals_by_tool", table_name="approvals")

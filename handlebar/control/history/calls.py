@@ -1,20 +1,20 @@
-"""What the database remembers of tool calls, for rules that look back."""
+"""The calls that were allowed, one by one and by the hour."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
     Integer,
+    Select,
     Table,
     bindparam,
     func,
@@ -25,26 +25,10 @@ from sqlalchemy import (
 
 from handlebar._plumbing import safe_json
 from handlebar.control.database import direct
-from handlebar.control.tables import call_kinds, calls, metric_samples
-from handlebar.policy.facts import CountQuery, MetricQuery, PastCall, UnavailableError
-
-_MICROSECONDS = 1_000_000
-
-
-@frozen(kw_only=True)
-class Caller:
-    """
-    Who calls, and when: what limits are counted by.
-
-    Attributes:
-        at: The time, microseconds since 1970.
-    """
-
-    agent_id: str
-    run_id: str
-    actor_id: str | None
-    run_tags: Mapping[str, str]
-    at: int
+from handlebar.control.dialects import insert_or
+from handlebar.control.history.callers import Caller, in_hours, in_scope
+from handlebar.control.tables import call_hours, call_kinds, calls
+from handlebar.policy.facts import CountQuery, PastCall
 
 
 def past_calls(connection: Connection, caller: Caller) -> Sequence[PastCall]:
@@ -60,70 +44,36 @@ def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> in
     Raises:
         UnavailableError: They are counted for an actor, and the run has none.
     """
-    scope = _scope(caller, query.scope, query.window_seconds)
+    values = caller.values(query.scope, query.window_seconds)
     kinds = _padded(_matching_kinds(connection, caller, query))
     if not kinds:
         return 0
     filtered = _quoted(query.run_tags)
     tags = tuple(sorted(filtered))
     windowed, bounded = query.window_seconds is not None, query.enough is not None
-    statement = _count_statement(query.scope, windowed, tags, bounded, len(kinds))
-    wanted = {f"tag_{place}": filtered[tag] for place, tag in enumerate(tags)}
-    wanted_kinds = {f"kind_{place}": kind for place, kind in enumerate(kinds)}
-    values = {**scope, **wanted, **wanted_kinds, "enough": query.enough}
-    return int(direct.rows(connection, statement, values)[0][0])
+    if tags or query.scope == "run":
+        statement = _one_by_one(query.scope, windowed, tags, bounded, len(kinds))
+    else:
+        statement = _by_the_hour(query.scope, windowed, bounded, len(kinds))
+    values |= {f"tag_{place}": filtered[tag] for place, tag in enumerate(tags)}
+    values |= {f"kind_{place}": kind for place, kind in enumerate(kinds)}
+    return int(direct.rows(connection, statement, {**values, "enough": query.enough})[0][0])
 
 
 def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_tags: Iterable[str]) -> None:
     """Let an allowed call count from now on."""
+    kind = _kind_id(connection, caller.agent_id, tool_name, tool_tags)
     row = {
         "agent_id": caller.agent_id,
         "run_id": caller.run_id,
         "actor_id": caller.actor_id,
-        "kind_id": _kind_id(connection, caller.agent_id, tool_name, tool_tags),
+        "kind_id": kind,
         "run_tags": _quoted(caller.run_tags),
         "at": caller.at,
     }
     direct.run(connection, _INSERT_CALL, row)
-
-
-def metric(connection: Connection, caller: Caller, query: MetricQuery, present: float | None) -> float:
-    """
-    Return the aggregate that *query* asks for, the *present* call's value included.
-
-    Raises:
-        UnavailableError: There is no value at all, or it is an actor's, and the run has none.
-    """
-    scope = _scope(caller, query.scope, query.window_seconds)
-    statement = _metric_statement(query.scope, query.window_seconds is not None)
-    count, total, largest, smallest = direct.rows(connection, statement, {**scope, "key": query.key})[0]
-    if present is not None:
-        count, total = count + 1, (total or 0.0) + present
-        largest = present if largest is None else max(largest, present)
-        smallest = present if smallest is None else min(smallest, present)
-    if query.aggregate == "count":
-        return float(count)
-    if not count:
-        raise UnavailableError(f"There is no value of the metric {query.key!r} yet")
-    return float({"sum": total, "avg": total / count, "max": largest, "min": smallest}[query.aggregate])
-
-
-def remember_metrics(connection: Connection, caller: Caller, metrics: Mapping[str, float]) -> None:
-    """Let the numbers reported with a call count from now on."""
-    who = {"agent_id": caller.agent_id, "run_id": caller.run_id, "actor_id": caller.actor_id, "at": caller.at}
-    rows = [{**who, "key": key, "value": value} for key, value in metrics.items()]
-    if rows:
-        connection.execute(_INSERT_SAMPLES, rows)
-
-
-def _scope(caller: Caller, scope: str, window_seconds: float | None) -> dict[str, Any]:
-    """Return the values that keep a statement to *scope* and window."""
-    if scope == "agent_user" and caller.actor_id is None:
-        raise UnavailableError("The run has no actor to count for")
-    values: dict[str, Any] = {"agent_id": caller.agent_id, "run_id": caller.run_id, "actor_id": caller.actor_id}
-    if window_seconds is not None:
-        values["since"] = caller.at - int(window_seconds * _MICROSECONDS)
-    return values
+    tallied = [{"kind_id": kind, "whose": whose, "hour": caller.hour, "calls": 1} for whose in caller.tallies]
+    direct.run_many(connection, _tallying(connection.dialect.name), tallied)
 
 
 # SQLAlchemy takes longer to build a statement than SQLite to answer it: each is built once.
@@ -142,18 +92,39 @@ _PAST = (
     .order_by(calls.c.id)
 )
 _INSERT_CALL = insert(calls)
-_INSERT_SAMPLES = insert(metric_samples)
 _INSERT_KIND = insert(call_kinds).returning(call_kinds.c.id)
 
 
 @cache
-def _count_statement(scope: str, windowed: bool, tags: tuple[str, ...], bounded: bool, kinds: int) -> Executable:
+def _tallying(dialect: str) -> Executable:
+    """Return what takes a call into its hour."""
+    row = insert_or(dialect, call_hours)
+    sums = {"calls": call_hours.c.calls + row.excluded.calls}
+    tallying: Executable = row.on_conflict_do_update(index_elements=list(call_hours.primary_key), set_=sums)
+    return tallying
+
+
+@cache
+def _by_the_hour(scope: str, windowed: bool, bounded: bool, kinds: int) -> Select[Any]:
+    """Return what counts calls of some kinds by the hour, and only those before the window's first full hour singly."""
+    hours = select(func.coalesce(func.sum(call_hours.c.calls), 0)).where(_of_kinds(call_hours, kinds))
+    hours = hours.where(*in_hours(call_hours, windowed=windowed))
+    if not windowed:
+        return hours
+    single = _one_by_one(scope, True, (), bounded, kinds, to_the_hour=True)
+    return select(hours.scalar_subquery() + single.scalar_subquery())
+
+
+@cache
+def _one_by_one(
+    scope: str, windowed: bool, tags: tuple[str, ...], bounded: bool, kinds: int, to_the_hour: bool = False
+) -> Select[Any]:
     """Return what counts calls of some kinds; the cost is bounded by the limit, where there is one."""
-    counted = select(literal(1)).where(calls.c.kind_id.in_([bindparam(f"kind_{place}") for place in range(kinds)]))
+    counted = select(literal(1)).where(_of_kinds(calls, kinds))
     # A kind of call is one agent's: without asking for the agent too, an index alone tells the number.
     if scope == "run":
         counted = counted.where(calls.c.agent_id == bindparam("agent_id"))
-    counted = counted.where(*_in_scope(calls, scope, windowed=windowed))
+    counted = counted.where(*in_scope(calls, scope, windowed=windowed, to_the_hour=to_the_hour))
     for place, tag in enumerate(tags):
         counted = counted.where(calls.c.run_tags[tag].as_string() == bindparam(f"tag_{place}"))
     if bounded:
@@ -161,24 +132,8 @@ def _count_statement(scope: str, windowed: bool, tags: tuple[str, ...], bounded:
     return select(func.count()).select_from(counted.subquery())
 
 
-@cache
-def _metric_statement(scope: str, windowed: bool) -> Executable:
-    """Return what aggregates the samples of a metric."""
-    value = metric_samples.c.value
-    aggregates = select(func.count(), func.sum(value), func.max(value), func.min(value))
-    wanted = aggregates.where(
-        metric_samples.c.agent_id == bindparam("agent_id"), metric_samples.c.key == bindparam("key")
-    )
-    return wanted.where(*_in_scope(metric_samples, scope, windowed=windowed))
-
-
-def _in_scope(table: Table, scope: str, *, windowed: bool) -> Iterator[ColumnElement[bool]]:
-    if scope == "run":
-        yield table.c.run_id == bindparam("run_id")
-    if scope == "agent_user":
-        yield table.c.actor_id == bindparam("actor_id")
-    if windowed:
-        yield table.c.at > bindparam("since")
+def _of_kinds(table: Table, kinds: int) -> ColumnElement[bool]:
+    return table.c.kind_id.in_([bindparam(f"kind_{place}") for place in range(kinds)])
 
 
 def _quoted(tags: Mapping[str, str]) -> dict[str, str]:
