@@ -24,7 +24,8 @@ from handlebar.core.plane import ApprovalStatus, LockdownNotice, RunEndStatus
 from handlebar.core.questions import Examiner
 from handlebar.core.redaction import Redaction
 from handlebar.core.resuming import config_from, session_of
-from handlebar.core.run import Run, RunParts
+from handlebar.core.run import Run
+from handlebar.core.run_parts import RunParts
 from handlebar.core.run_recorder import RunRecorder
 from handlebar.core.schema.agents import Actor, ModelInfo, Tool
 from handlebar.core.schema.events import AgentIdentity

@@ -7,36 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import field, frozen
 
-from handlebar._plumbing import logs, timers
+from handlebar._plumbing import logs
 from handlebar._plumbing.awaiting import awaitable, warn_of_stall
-from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.once import Once
 from handlebar.core.config import RunConfig
-from handlebar.core.deciding import NOT_GOVERNED, RUN_ENDED, AlwaysAnswer, DecisionSource
+from handlebar.core.deciding import NOT_GOVERNED, RUN_ENDED
 from handlebar.core.guarding import as_guarded
 from handlebar.core.handing_over import packet_builder
 from handlebar.core.messages import LLMMessage, LLMResponse
-from handlebar.core.minutes import Minutes
-from handlebar.core.model_traffic import ModelTraffic
-from handlebar.core.pending_tokens import PendingTokens
-from handlebar.core.plane import ApprovalStatus, EvaluateRequest, Phase, RunEndStatus
-from handlebar.core.questions import Examiner, Findings, ToolUse
+from handlebar.core.plane import RunEndStatus
+from handlebar.core.questions import ToolUse
 from handlebar.core.resuming import token_for
-from handlebar.core.run_recorder import RunRecorder
+from handlebar.core.run_decisions import RunDecisions
+from handlebar.core.run_parts import RunParts
 from handlebar.core.schema.agents import Actor, ModelInfo
 from handlebar.core.schema.events import AgentIdentity, RequestIdentity
-from handlebar.core.schema.governance import Decision, HitlPendingCause, RunControl
+from handlebar.core.schema.governance import Decision, HitlPendingCause
+from handlebar.core.time_to_live import TimeToLive
 from handlebar.errors import ConfigError
 
 _STATUSES = ("success", "error", "interrupted", "timeout")
-_EXPIRED = "Nobody answered in time: the question has expired"
-
-# How often a person's answer is looked for, in seconds: soon at first, in case somebody is sitting there.
-_FIRST_NAP = 0.1
-_LONGEST_NAP = 2.0
-_FOREVER = 1e9
 
 
 @frozen
@@ -50,48 +42,6 @@ class ToolResult:
     duration_ms: float | None = None
 
 
-@frozen(kw_only=True)
-class RunParts:
-    """
-    What a client gives to a run.
-
-    Attributes:
-        agent: The agent's slug.
-
-        source: Who answers for the run at first.
-
-        enforced: False in shadow and off mode, where the caller always gets an ALLOW.
-
-        registered_tags: The tags of each tool that the client has registered.
-
-        on_decision: Told of every decision.
-
-        on_end: Told, once, that the run has ended; tells the control plane and drains the sinks.
-
-        on_park: Told that the run is parked, and what it was started with; drains the sinks.
-
-        minutes: What was said and decided, for hand-offs.
-
-        approval_status: Tells what has become of a question to a person; None where nobody can be asked.
-
-        pause: Waits so many seconds; False when the client is shutting down.
-    """
-
-    agent: str = ""
-    source: DecisionSource
-    enforced: bool
-    recorder: RunRecorder
-    examiner: Examiner
-    traffic: ModelTraffic
-    registered_tags: Callable[[str], tuple[str, ...]]
-    on_decision: Callable[[Decision], None]
-    on_end: Callable[[Run, RunEndStatus], None] = field(repr=False)
-    on_park: Callable[[Run, RunConfig], None] = field(repr=False)
-    approval_status: Callable[[str], ApprovalStatus | None]
-    pause: Callable[[float], bool]
-    minutes: Minutes = Factory(Minutes)
-
-
 class Run:
     """
     One governed invocation of an agent; made by `client.run(...)` or `client.start_run_sync(...)`.
@@ -103,15 +53,11 @@ class Run:
     def __init__(self, config: RunConfig, parts: RunParts) -> None:
         self._config = config
         self._parts = parts
-        self._source = parts.source
         self._process = os.getpid()
-        self._tokens = PendingTokens()
         self._history: list[ToolResult] = []
-        self._decisions: list[Decision] = []
-        self._stop: Once[Decision] = Once()
-        self._asked: dict[str, ToolUse] = {}
+        self._decisions = RunDecisions(parts)
         self._end: Once[RunEndStatus] = Once()
-        self._expiry, self._timer = self._time_to_live(config.run_ttl_ms)
+        self._time_to_live = TimeToLive(config.run_ttl_ms, self._expire)
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id!r} {self.status}>"
@@ -169,12 +115,12 @@ class Run:
     @property
     def decisions(self) -> list[Decision]:
         """Every decision so far, whatever its outcome; in shadow mode the real ones, not what was handed out."""
-        return list(self._decisions)
+        return list(self._decisions.made)
 
     @property
     def should_terminate(self) -> bool:
         """Whether an enforced decision has said TERMINATE."""
-        return self._stop.value is not None
+        return self._decisions.is_stopped
 
     def get_history(self) -> list[ToolResult]:
         """Return the finished tool calls, oldest first."""
@@ -214,7 +160,7 @@ class Run:
         if self._is_too_late():
             return response
         if response.usage is not None:
-            self._tokens.add(response.usage)
+            self._decisions.tokens.add(response.usage)
         return self._parts.traffic.from_model(response, step_index=self.current_step_index)
 
     @property
@@ -251,10 +197,10 @@ class Run:
         use = self._use(tool_name, tool_tags, args=args, explain=explain)
         if self._is_too_late():
             return self._after_end()
-        decision = self._decide("tool.before", use)
+        decision = self._decisions.decide("tool.before", use, self)
         if wait_for_approval is None or not isinstance(decision.cause, HitlPendingCause):
             return decision
-        return self._once_answered(decision, decision.cause, use, timeout=wait_for_approval)
+        return self._decisions.once_answered(decision, self, use=use, timeout=wait_for_approval, is_over=self._is_over)
 
     def await_approval(self, decision: Decision, timeout: float | None = None) -> Decision:
         """
@@ -271,11 +217,7 @@ class Run:
         Raises:
             ConfigError: *decision* is not one of this run's that waits for a person.
         """
-        cause = decision.cause
-        use = self._asked.get(cause.approval_id) if isinstance(cause, HitlPendingCause) else None
-        if use is None or not isinstance(cause, HitlPendingCause):
-            raise ConfigError("decision", decision, "a decision of this run that waits for a person")
-        return self._once_answered(decision, cause, use, timeout=timeout)
+        return self._decisions.once_answered(decision, self, timeout=timeout, is_over=self._is_over)
 
     def after_tool_sync(
         self,
@@ -308,7 +250,7 @@ class Run:
         use = self._use(tool_name, tool_tags, args=args, result=result, error=error, duration_ms=duration_ms)
         if self._is_too_late():
             return self._after_end()
-        decision = self._decide("tool.after", use)
+        decision = self._decisions.decide("tool.after", use, self)
         self._history.append(ToolResult(use.name, args, result, error, duration_ms))
         return decision
 
@@ -373,9 +315,8 @@ class Run:
             raise ConfigError("status", status, f"one of {', '.join(map(repr, _STATUSES))}")
         if not self._end.claim(status):
             return
-        self._source = AlwaysAnswer(self._after_end())
-        if self._timer is not None:
-            self._timer.cancel()
+        self._decisions.close(self._after_end())
+        self._time_to_live.cancel()
         if os.getpid() != self._process:
             return
         began = perf_counter()
@@ -389,8 +330,7 @@ class Run:
 
         Drains the sinks, five seconds at most.
         """
-        if self._timer is not None:
-            self._timer.cancel()
+        self._time_to_live.cancel()
         if os.getpid() == self._process:
             self._parts.on_park(self, self._config)
 
@@ -405,51 +345,14 @@ class Run:
         """Record that the run has started; the client calls this once."""
         self._parts.recorder.started(agent=agent, actor=self.actor, model=self.model, request=request)
 
-    def _once_answered(
-        self, decision: Decision, cause: HitlPendingCause, use: ToolUse, *, timeout: float | None
-    ) -> Decision:
-        """
-        Wait for the person's answer to *decision*; then decide on *use*, and on nothing else.
-
-        While a question is open it answers every call of the run; a yes to one of them is no yes to another.
-        """
-        status = self._answer_to(cause.approval_id, Deadline.after(_FOREVER if timeout is None else timeout))
-        if status is None:
-            return decision
-        if self._stop.release(decision) and not self.is_ended:
-            self._source = self._parts.source
-        if status == "expired" and use is self._asked.get(cause.approval_id):
-            return evolve(decision, control=RunControl.CONTINUE, message=_EXPIRED)
-        return self._decide("tool.before", use)
-
-    def _answer_to(self, approval_id: str, deadline: Deadline) -> ApprovalStatus | None:
-        """Wait for a person's answer; None where there is none in time."""
-        nap = _FIRST_NAP
-        while not self._over():
-            status = self._parts.approval_status(approval_id)
-            if status not in (None, "pending"):
-                return status
-            if deadline.passed or not self._parts.pause(min(nap, deadline.remaining())):
-                return None
-            nap = min(nap * 2, _LONGEST_NAP)
-        return None
-
-    def _time_to_live(self, ttl_ms: float | None) -> tuple[Deadline | None, timers.Timer | None]:
-        """Return the moment at which the run is over, and the timer that ends it then if no hook does before."""
-        if ttl_ms is None:
-            return None, None
-        seconds = ttl_ms / 1000
-        return Deadline.after(seconds), timers.schedule(seconds, self._expire)
-
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         """Whether the run has ended, by its time to live too."""
-        if self._expiry is not None and self._expiry.passed:
-            self._expire()
+        self._time_to_live.look()
         return self.is_ended
 
     def _is_too_late(self) -> bool:
         """Whether the run has ended; then what is not recorded is counted."""
-        is_over = self._over()
+        is_over = self._is_over()
         if is_over:
             self._parts.recorder.came_too_late()
         return is_over
@@ -476,80 +379,3 @@ class Run:
         if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
             raise ConfigError("tool_tags", tags, "a list of str")
         return ToolUse(name=name, tags=tuple(tags), **call)
-
-    def _decide(self, phase: Phase, use: ToolUse) -> Decision:
-        began = perf_counter()
-        found: list[Findings] = []
-
-        def make_request(agent_id: str) -> EvaluateRequest:
-            found.append(self._parts.examiner.examine(phase, use, self))
-            return self._request(agent_id, phase, use, found[0])
-
-        decision = self._who_answers(phase).decide(make_request)
-        # Another thread's TERMINATE, come meanwhile, stands above an answer that was under way. A question to a
-        # person does not: it might have used up a person's answer to this call.
-        latched = self._stop.value
-        decision = decision if latched is None or _waits(latched) else latched
-        latency_ms = (perf_counter() - began) * 1000
-        warn_of_stall("before_tool or after_tool", began)
-        self._record(phase, use, found[0] if found else None, decision, latency_ms)
-        return self._hand_out(phase, use, decision)
-
-    def _who_answers(self, phase: Phase) -> DecisionSource:
-        """Return who is asked: an open question holds up calls that have not begun, not the results of others."""
-        latched = self._stop.value
-        is_result = phase == "tool.after" and latched is not None and _waits(latched)
-        return self._parts.source if is_result else self._source
-
-    def _request(self, agent_id: str, phase: Phase, use: ToolUse, findings: Findings) -> EvaluateRequest:
-        return EvaluateRequest(
-            phase=phase,
-            run_id=self.run_id,
-            agent_id=agent_id,
-            tool_name=use.name,
-            tool_tags=use.tags,
-            args=findings.args,
-            result=findings.result,
-            actor=self.actor,
-            tags=self.tags,
-            subjects=findings.subjects,
-            metrics={**findings.metrics, **self._tokens.take()},
-            explain=use.explain,
-        )
-
-    def _record(
-        self, phase: Phase, use: ToolUse, found: Findings | None, decision: Decision, latency_ms: float
-    ) -> None:
-        self._decisions.append(decision)
-        self._parts.on_decision(decision)
-        recorder, step = self._parts.recorder, self.current_step_index
-        if phase == "tool.after":
-            recorder.tool_ended(use, found.metrics if found else {}, step_index=step)
-        if phase == "tool.before" or not decision.allowed or decision.shadow:
-            recorder.decided(decision, use, found, step_index=step, latency_ms=latency_ms)
-
-    def _hand_out(self, phase: Phase, use: ToolUse, decision: Decision) -> Decision:
-        """Return what the caller gets; a TERMINATE that is enforced answers for the run from now on."""
-        if not self._parts.enforced:
-            return NOT_GOVERNED
-        if phase == "tool.before":
-            self._parts.minutes.decided(use, decision)
-        if phase == "tool.before" and isinstance(decision.cause, HitlPendingCause):
-            # The first is whom the question is about; others get it as an answer while it is open.
-            self._asked.setdefault(decision.cause.approval_id, use)
-        if decision.terminates:
-            self._latch(decision)
-        return decision
-
-    def _latch(self, decision: Decision) -> None:
-        """Answer by *decision* from now on; an open question gives way to a stop for good."""
-        latched = self._stop.value
-        if latched is not None and _waits(latched) and not _waits(decision):
-            self._stop.release(latched)
-        if self._stop.claim(decision):
-            self._source = AlwaysAnswer(decision)
-
-
-def _waits(decision: Decision) -> bool:
-    """Whether *decision* waits for a person."""
-    return isinstance(decision.cause, HitlPendingCause)
