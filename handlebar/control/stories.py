@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Subquery, select
 
 from handlebar.control import approvals, audit, runs
 from handlebar.control.agents import of_tenant
@@ -109,16 +109,20 @@ def _runs_of(connection: Connection, tenant: str, packet: dict[str, Any]) -> lis
     maker = link.get("run_id") if isinstance(link, dict) else None
     if not isinstance(link, dict) or not isinstance(maker, str):
         return []
-    session = link.get("session_id") if isinstance(link.get("session_id"), str) else maker
-    own = (all_runs.c.agent_id == events.c.agent_id) & (all_runs.c.id == events.c.run_id)
-    query = select(events.c.run_id).join(all_runs, own).distinct()
-    query = query.where(
-        all_runs.c.agent_id.in_(of_tenant(tenant)),
-        or_(all_runs.c.session_id == session, all_runs.c.id == maker),
-        events.c.kind == _MESSAGE,
-        events.c.body.contains(packet["id"], autoescape=True),
+    told = link.get("session_id")
+    session = told if isinstance(told, str) else maker
+    near = _near(tenant, maker, session)
+    of_them = (events.c.agent_id == near.c.agent_id, events.c.run_id == near.c.id)
+    query = select(events.c.run_id).where(
+        *of_them, events.c.kind == _MESSAGE, events.c.body.contains(packet["id"], autoescape=True)
     )
-    return [maker, *connection.execute(query.limit(_MOST_RUNS)).scalars()]
+    return [maker, *connection.execute(query.distinct().limit(_MOST_RUNS)).scalars()]
+
+
+def _near(tenant: str, maker: str, session: str) -> Subquery:
+    """Return the keys of a run and of those in its session; one after the other, for which there are indexes."""
+    keys = select(all_runs.c.agent_id, all_runs.c.id).where(all_runs.c.agent_id.in_(of_tenant(tenant)))
+    return keys.where(all_runs.c.id == maker).union(keys.where(all_runs.c.session_id == session)).subquery()
 
 
 def _events(connection: Connection, tenant: str, run_ids: Sequence[str]) -> Iterator[StoredEvent]:

@@ -124,6 +124,7 @@ approvals = Table(
     Column("expires_at", BigInteger, comment="null for never"),
     Index("approvals_by_fingerprint", "fingerprint", "created_at"),
     Index("approvals_by_status", "status", "created_at"),
+    Index("approvals_by_run", "agent_id", "run_id"),
     Index("approvals_by_tool", "agent_id", "tool_name", "created_at"),
 )
 

@@ -89,12 +89,13 @@ handoff_packets = Table(
     Column("waiting_since", BigInteger, comment="null while no person is waited for"),
     Column("due_at", BigInteger, comment="when it expires by itself; null for never"),
     Column("deleted", Boolean, nullable=False),
-    Index("handoff_packets_by_time", "tenant", "created_at", "id"),
-    Index("handoff_packets_by_status", "tenant", "status", "created_at"),
-    Index("handoff_packets_by_source", "tenant", "source_agent", "created_at"),
-    Index("handoff_packets_by_target", "tenant", "target_agent", "created_at"),
-    Index("handoff_packets_by_run", "tenant", "run_id"),
+    Index("handoff_packets_by_time", "tenant", "created_at", "id", "deleted"),
+    Index("handoff_packets_by_status", "tenant", "status", "created_at", "id", "deleted"),
+    Index("handoff_packets_by_source", "tenant", "source_agent", "created_at", "id"),
+    Index("handoff_packets_by_target", "tenant", "target_agent", "created_at", "id"),
+    Index("handoff_packets_by_run", "tenant", "run_id", "created_at", "id"),
     Index("handoff_packets_by_due", "due_at"),
+    Index("handoff_packets_by_due_of_tenant", "tenant", "due_at"),
 )
 
 handoff_tags = Table(
@@ -116,7 +117,7 @@ handoff_happenings = Table(
     Column("actor", Text, nullable=False, comment="e.g. agent:a-1"),
     Column("details", Text, nullable=False, comment="a JSON object"),
     Column("at", BigInteger, nullable=False),
-    Index("handoff_happenings_by_packet", "packet_id", "seq"),
+    Index("handoff_happenings_by_packet", "packet_id", "tenant", "seq"),
     Index("handoff_happenings_by_tenant", "tenant", "seq"),
 )
 

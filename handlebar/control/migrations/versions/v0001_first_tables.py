@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("approvals_by_fingerprint", "approvals", ["fingerprint", "created_at"], unique=False)
+    op.create_index("approvals_by_run", "approvals", ["agent_id", "run_id"], unique=False)
     op.create_index("approvals_by_status", "approvals", ["status", "created_at"], unique=False)
     op.create_index("approvals_by_tool", "approvals", ["agent_id", "tool_name", "created_at"], unique=False)
     op.create_table(
@@ -209,7 +210,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
-    op.create_index("handoff_happenings_by_packet", "handoff_happenings", ["packet_id", "seq"], unique=False)
+    op.create_index("handoff_happenings_by_packet", "handoff_happenings", ["packet_id", "tenant", "seq"], unique=False)
     op.create_index("handoff_happenings_by_tenant", "handoff_happenings", ["tenant", "seq"], unique=False)
     op.create_table(
         "handoff_outbox",
@@ -248,15 +249,23 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
     )
     op.create_index("handoff_packets_by_due", "handoff_packets", ["due_at"], unique=False)
-    op.create_index("handoff_packets_by_run", "handoff_packets", ["tenant", "run_id"], unique=False)
+    op.create_index("handoff_packets_by_due_of_tenant", "handoff_packets", ["tenant", "due_at"], unique=False)
+    op.create_index("handoff_packets_by_run", "handoff_packets", ["tenant", "run_id", "created_at", "id"], unique=False)
     op.create_index(
-        "handoff_packets_by_source", "handoff_packets", ["tenant", "source_agent", "created_at"], unique=False
+        "handoff_packets_by_source", "handoff_packets", ["tenant", "source_agent", "created_at", "id"], unique=False
     )
-    op.create_index("handoff_packets_by_status", "handoff_packets", ["tenant", "status", "created_at"], unique=False)
     op.create_index(
-        "handoff_packets_by_target", "handoff_packets", ["tenant", "target_agent", "created_at"], unique=False
+        "handoff_packets_by_status",
+        "handoff_packets",
+        ["tenant", "status", "created_at", "id", "deleted"],
+        unique=False,
     )
-    op.create_index("handoff_packets_by_time", "handoff_packets", ["tenant", "created_at", "id"], unique=False)
+    op.create_index(
+        "handoff_packets_by_target", "handoff_packets", ["tenant", "target_agent", "created_at", "id"], unique=False
+    )
+    op.create_index(
+        "handoff_packets_by_time", "handoff_packets", ["tenant", "created_at", "id", "deleted"], unique=False
+    )
     op.create_table(
         "handoff_schemas",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -499,6 +508,7 @@ def downgrade() -> None:
     op.drop_index("handoff_packets_by_status", table_name="handoff_packets")
     op.drop_index("handoff_packets_by_source", table_name="handoff_packets")
     op.drop_index("handoff_packets_by_run", table_name="handoff_packets")
+    op.drop_index("handoff_packets_by_due_of_tenant", table_name="handoff_packets")
     op.drop_index("handoff_packets_by_due", table_name="handoff_packets")
     op.drop_table("handoff_packets")
     op.drop_index("handoff_outbox_by_tenant", table_name="handoff_outbox")
@@ -527,6 +537,7 @@ def downgrade() -> None:
     op.drop_table("batches")
     op.drop_index("approvals_by_tool", table_name="approvals")
     op.drop_index("approvals_by_status", table_name="approvals")
+    op.drop_index("approvals_by_run", table_name="approvals")
     op.drop_index("approvals_by_fingerprint", table_name="approvals")
     op.drop_table("approvals")
     op.drop_table("approval_answers")
