@@ -33,6 +33,7 @@ from handlebar.core.current import bound
 from handlebar.core.messages import LLMMessage, LLMResponse, TokenUsage
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import ConfigError
+from handlebar.integrations.governing.bracket import unbound, unbound_async
 from handlebar.integrations.governing.deltas import Keyed, fingerprint
 from handlebar.integrations.governing.gate import Refusal, ToolCall, governed, governed_async
 from handlebar.integrations.governing.invocation import Invocation, Invocations
@@ -87,24 +88,14 @@ class HandlebarToolRunner:
 
         The run ends when the loop is over, left, or raises. A loop of streams that policy has stopped just ends.
         """
-        invocation = self._invocations.begin(lambda: self._about(params))
-        try:
+        with unbound(self._invocations, lambda: self._about(params)) as invocation:
             yield from self._turns(invocation, anthropic, params)
-        except BaseException as error:
-            self._invocations.finish(invocation, error)
-            raise
-        self._invocations.finish(invocation)
 
     async def iterate_async(self, anthropic: Any, **params: Any) -> AsyncIterator[Any]:
         """Like `iterate`, for an AsyncAnthropic."""
-        invocation = await to_thread(self._invocations.begin, lambda: self._about(params))
-        try:
+        async with unbound_async(self._invocations, lambda: self._about(params)) as invocation:
             async for each in self._turns_async(invocation, anthropic, params):
                 yield each
-        except BaseException as error:
-            await to_thread(self._invocations.finish, invocation, error)
-            raise
-        await to_thread(self._invocations.finish, invocation)
 
     def _turns(self, invocation: Invocation, anthropic: Any, params: Mapping[str, Any]) -> Iterator[Any]:
         talk = _Talk(invocation, params.get("system"), list(params["messages"]))

@@ -143,10 +143,9 @@ class SqliteDatabase:
     @contextmanager
     def _begun(self, deadline: Deadline, begin: str) -> Iterator[Connection]:
         patience = int(deadline.remaining() * 1000)
-        with reported(), self._gate, self.engine.connect() as connection:
-            waiting = connection.execution_options(handlebar_patience=patience, handlebar_begin=begin)
-            with waiting.begin():
-                yield waiting
+        with reported(), self._gate, self.engine.connect() as connection, connection.begin():
+            _begin(connection, patience, begin)
+            yield connection
 
     def _use_wal(self, deadline: Deadline) -> None:
         """Switch the file to write-ahead logging, which it then keeps."""
@@ -175,7 +174,6 @@ def _engine(url: URL, *, in_memory: bool) -> Engine:
         pool = {"poolclass": QueuePool, "pool_size": _MOST_CONNECTIONS, "max_overflow": -1}
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 0}, **pool)
     event.listen(engine, "connect", _connected)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -195,12 +193,11 @@ def _in_wal_mode(connection: sqlite3.Connection) -> bool:
     return bool(mode == "wal")
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, patience: int, begin: str) -> None:
     """Begin a transaction, waiting for its turn so many milliseconds at most."""
-    options = connection.get_execution_options()
     # Past SQLAlchemy, which would take several times as long for it.
     driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA busy_timeout={options['handlebar_patience']}")
+    driver.execute(f"PRAGMA busy_timeout={patience}")
     # In WAL mode this loses nothing when a process is killed, and waits for no disk.
     driver.execute("PRAGMA synchronous=NORMAL")
-    driver.execute(options["handlebar_begin"])
+    driver.execute(begin)

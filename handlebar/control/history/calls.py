@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -30,11 +30,14 @@ from handlebar.control.history.callers import Caller, in_hours, in_scope
 from handlebar.control.tables import call_hours, call_kinds, calls
 from handlebar.policy.facts import CountQuery, PastCall
 
+_KEPT = 1_000
+"""So many kinds of calls are remembered as they are told."""
+
 
 def past_calls(connection: Connection, caller: Caller) -> Sequence[PastCall]:
     """Return the run's allowed calls that were remembered, oldest first."""
     past = direct.rows(connection, _PAST, {"agent_id": caller.agent_id, "run_id": caller.run_id})
-    return [PastCall(name, tuple(json.loads(tags))) for name, tags in past]
+    return [PastCall(name, _tags_in(tags)) for name, tags in past]
 
 
 def count_calls(connection: Connection, caller: Caller, query: CountQuery) -> int:
@@ -144,7 +147,7 @@ def _quoted(tags: Mapping[str, str]) -> dict[str, str]:
 def _matching_kinds(connection: Connection, caller: Caller, query: CountQuery) -> list[int]:
     """Return the kinds of calls that count; there are few kinds, however many calls there are."""
     kinds = direct.rows(connection, _KINDS, {"agent_id": caller.agent_id})
-    return [kind_id for kind_id, name, tags in kinds if query.calls.matches(name, tuple(json.loads(tags)))]
+    return [kind_id for kind_id, name, tags in kinds if query.calls.matches(name, _tags_in(tags))]
 
 
 def _padded(kinds: list[int]) -> list[int]:
@@ -153,10 +156,24 @@ def _padded(kinds: list[int]) -> list[int]:
 
 
 def _kind_id(connection: Connection, agent_id: str, tool_name: str, tool_tags: Iterable[str]) -> int:
-    tags = safe_json.encode(sorted(set(tool_tags)))
-    digest = sha256(safe_json.encode([tool_name, tags]).encode()).hexdigest()
+    tags, digest = _told_of_kind(tool_name, frozenset(tool_tags))
     kind = {"agent_id": agent_id, "digest": digest}
     known = direct.rows(connection, _KIND, kind)
     if known:
         return int(known[0][0])
     return int(connection.execute(_INSERT_KIND, {**kind, "tool_name": tool_name, "tool_tags": tags}).scalar_one())
+
+
+# An agent makes the same few kinds of calls all the time.
+
+
+@lru_cache(_KEPT)
+def _told_of_kind(tool_name: str, tool_tags: frozenset[str]) -> tuple[str, str]:
+    """Return the tags as they are kept, and what tells a kind of call from others."""
+    tags = safe_json.encode(sorted(tool_tags))
+    return tags, sha256(safe_json.encode([tool_name, tags]).encode()).hexdigest()
+
+
+@lru_cache(_KEPT)
+def _tags_in(kept: str) -> tuple[str, ...]:
+    return tuple(json.loads(kept))

@@ -13,14 +13,32 @@ from handlebar.integrations.governing.invocation import About, Invocation, Invoc
 @contextmanager
 def opened(invocations: Invocations, about: About) -> Iterator[Invocation]:
     """Begin an invocation, and finish it, whatever happens; *about* is as for `Invocations.begin`."""
+    with unbound(invocations, about) as invocation, bound(invocation.run):
+        yield invocation
+
+
+@contextmanager
+def unbound(invocations: Invocations, about: About) -> Iterator[Invocation]:
+    """Like `opened`, for generators: between what they yield other code runs, which is not the invocation's."""
     invocation = invocations.begin(about)
     try:
-        with bound(invocation.run):
-            yield invocation
+        yield invocation
     except BaseException as error:
         invocations.finish(invocation, error)
         raise
     invocations.finish(invocation)
+
+
+@asynccontextmanager
+async def unbound_async(invocations: Invocations, about: About) -> AsyncIterator[Invocation]:
+    """Like `unbound`; the loop is free while a run is started or ended."""
+    invocation = await to_thread(invocations.begin, about)
+    try:
+        yield invocation
+    except BaseException as error:
+        await to_thread(invocations.finish, invocation, error)
+        raise
+    await to_thread(invocations.finish, invocation)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from handlebar.core.client import HandlebarClient
 from handlebar.core.current import bound
 from handlebar.core.schema.agents import Actor
 from handlebar.errors import RunTerminatedError
-from handlebar.integrations.governing.bracket import opened, opened_async
+from handlebar.integrations.governing.bracket import opened, opened_async, unbound, unbound_async
 from handlebar.integrations.governing.gate import Refusal, ToolCall, governed, governed_async
 from handlebar.integrations.governing.invocation import Invocation, Invocations
 from handlebar.integrations.governing.settings import STOPPED, ActorLoader, Settings
@@ -68,24 +68,14 @@ class HandlebarToolLoop:
 
         The run ends when the loop is over, left, or raises. A loop of chunks that policy has stopped just ends.
         """
-        invocation = self._invocations.begin(lambda: self._about(params))
-        try:
+        with unbound(self._invocations, lambda: self._about(params)) as invocation:
             yield from self._turns(invocation, openai, functions, params)
-        except BaseException as error:
-            self._invocations.finish(invocation, error)
-            raise
-        self._invocations.finish(invocation)
 
     async def iterate_async(self, openai: Any, *, functions: Functions, **params: Any) -> AsyncIterator[Any]:
         """Like `iterate`, for an AsyncOpenAI; functions may be coroutine functions."""
-        invocation = await to_thread(self._invocations.begin, lambda: self._about(params))
-        try:
+        async with unbound_async(self._invocations, lambda: self._about(params)) as invocation:
             async for each in self._turns_async(invocation, openai, functions, params):
                 yield each
-        except BaseException as error:
-            await to_thread(self._invocations.finish, invocation, error)
-            raise
-        await to_thread(self._invocations.finish, invocation)
 
     @contextmanager
     def recording(self, openai: Any, params: Mapping[str, Any]) -> Iterator[Any]:
