@@ -20,7 +20,7 @@ from handlebar.handoff.exchange import Call, Exchange
 from tests.support.control import PATIENT, url_of
 from tests.support.handoffs import a_draft
 from tests.support.http_server import Answer, HttpServer
-from tests.support.waiting import threads_named
+from tests.support.waiting import eventually, threads_named
 from tests.support.webhooks import SECRET
 
 
@@ -73,4 +73,4 @@ def test_it_delivers_and_has_done_so_when_closed(tmp_path: Path, monkeypatch: py
             posts(exchange, "hooks", {"url": receiver.url, "secret": SECRET})
             made = posts(exchange, "packets", a_draft())
         assert [made["id"]] == [request.json()["packet_id"] for request in receiver.requests]
-    assert [] == threads_named("handlebar-webhooks")
+    assert eventually(lambda: not threads_named("handlebar-webhooks"))
