@@ -52,7 +52,7 @@ def by_run(connection: Connection, tenant: str, run_id: str) -> list[HandedOver]
 def _children(connection: Connection, tenant: str, packet_ids: Collection[str]) -> list[tuple[str, str]]:
     """Return pairs of a packet and one that follows it."""
     told = handoff_happenings.c
-    if not packet_ids:  # of nothing, SQLite would look through all that ever happened
+    if not packet_ids:  # for none at all, SQLite would look through all that ever happened
         return []
     query = select(told.packet_id, told.details).where(told.packet_id.in_(packet_ids), told.tenant == tenant)
     rows = connection.execute(query.where(told.event_type == _CHAINED).order_by(told.seq))

@@ -347,7 +347,8 @@ class Run:
 
     def _is_over(self) -> bool:
         """Whether the run has ended, by its time to live too."""
-        self._time_to_live.look()
+        if self._time_to_live.is_over:
+            self._expire()
         return self.is_ended
 
     def _is_too_late(self) -> bool:

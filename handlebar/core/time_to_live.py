@@ -10,30 +10,29 @@ from handlebar._plumbing.clock import Deadline
 
 class TimeToLive:
     """
-    Ends a run when its time is over: by a timer, or at the next look, whichever comes first.
+    Says when a run's time is over, and has a timer that ends it then, if nobody looks before.
 
     Lives as long as its run; thread-safe.
 
     Args:
         ttl_ms: Milliseconds from now; None for no end.
 
-        expire: Ends the run; may be called more than once.
+        expire: Ends the run; called by the timer.
     """
 
     def __init__(self, ttl_ms: float | None, expire: Callable[[], object]) -> None:
-        self._limit: tuple[Deadline, Callable[[], object], timers.Timer] | None = None
+        self._end: Deadline | None = None
+        self._timer: timers.Timer | None = None
         if ttl_ms is not None:
-            seconds = ttl_ms / 1000
-            self._limit = Deadline.after(seconds), expire, timers.schedule(seconds, expire)
+            self._end = Deadline.after(ttl_ms / 1000)
+            self._timer = timers.schedule(ttl_ms / 1000, expire)
 
-    def look(self) -> None:
-        """End the run, if it is time and the timer has not come to it yet."""
-        if self._limit is not None:
-            end, expire, _ = self._limit
-            if end.passed:
-                expire()
+    @property
+    def is_over(self) -> bool:
+        """Whether that time has come; the timer may be late, and a child of a fork has none."""
+        return self._end is not None and self._end.passed
 
     def cancel(self) -> None:
         """Call the timer off: the run has ended, or is left as it is."""
-        if self._limit is not None:
-            self._limit[2].cancel()
+        if self._timer is not None:
+            self._timer.cancel()
