@@ -136,6 +136,7 @@ def main(runs: int = RUNS) -> None:
         with tempfile.TemporaryDirectory() as folder, client_of(name, folder=Path(folder)) as client:
             done = soak(client, runs=runs, settle=lambda client=client: settled(client))
             print(f"{name}: {runs} runs in {done.seconds:.0f} s, {done.bytes_a_run:+.0f} bytes a run")
+            print(f"  {done.unaccounted} events of which nobody knows what became")
             for when, reading in (("warm", done.warm), ("end ", done.end)):
                 print(f"  {when} {reading.kibibytes} KiB, {reading.threads} threads, {reading.descriptors} descriptors")
 
