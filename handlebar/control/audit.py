@@ -15,7 +15,7 @@ from handlebar._plumbing.clock import time_ns
 from handlebar.control import run_marks, usage
 from handlebar.control.agents import of_tenant
 from handlebar.control.database import direct
-from handlebar.control.dialects import insert_or
+from handlebar.control.dialects import insert_or, unindexed
 from handlebar.control.tables import batches, chains, events, runs
 from handlebar.core.plane import EncodedEvent
 
@@ -139,8 +139,8 @@ def stored(
         kinds: Only those of these kinds; of all where none is given.
     """
     if run_id is None:
-        # Of an expression there is no index: through one, all would have to be read and sorted first.
-        query = select(events).where(events.c.agent_id.concat("").in_(of_tenant(tenant)))
+        # Through an index of the agents, all would have to be read and sorted first.
+        query = select(events).where(unindexed(events.c.agent_id).in_(of_tenant(tenant)))
     else:
         query = select(events).where(events.c.agent_id.in_(of_tenant(tenant)), events.c.run_id == run_id)
     if kinds:

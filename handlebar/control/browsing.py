@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, desc, or_, selec
 
 from handlebar.control.agents import of_tenant
 from handlebar.control.audit import StoredEvent, stored_event
-from handlebar.control.dialects import in_turn
+from handlebar.control.dialects import in_turn, unindexed
 from handlebar.control.moments import microseconds
 from handlebar.control.run_marks import mark
 from handlebar.control.runs import RunView, has_status, view
@@ -221,7 +221,7 @@ def _found(tenant: str, wanted: RunFilter) -> Select[Any]:
         return select(runs.c.started_at, runs.c.agent_id, runs.c.id).where(*tests)
     first = run_marks.alias().c
     # The index of marks has the agents in it: through an index of agents, all runs of one would be sorted first.
-    whose = _whose(first.agent_id.concat(""), tenant, wanted.agent)
+    whose = _whose(unindexed(first.agent_id), tenant, wanted.agent)
     query = select(first.started_at, first.agent_id, first.run_id).where(first.mark == marks[0], whose)
     query = query.where(*(_is_marked(first, each) for each in marks[1:]), *_in_time(wanted, first.started_at))
     this, tests = and_(runs.c.agent_id == first.agent_id, runs.c.id == first.run_id), _of_run(wanted)

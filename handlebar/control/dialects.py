@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, text
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Select, Table, case, text
 
 _IN_ORDER = 0x68616E646C656261
 """The lock on numbers that have to be in order: any number that nobody else uses."""
@@ -19,6 +20,40 @@ def insert_or(dialect: str, table: Table) -> Any:
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
     return sqlite_insert(table)
+
+
+@cache
+def insert_or_merge(
+    dialect: str, table: Table, sums: tuple[str, ...], *, most: tuple[str, ...] = (), least: tuple[str, ...] = ()
+) -> Executable:
+    """
+    Return an insert for a database of that *dialect*, which adds to the row where one of that key is there already.
+
+    Built once: that takes longer than to run it.
+
+    Args:
+        dialect: `sqlite` or `postgresql`.
+
+        table: Its key tells which row it is.
+
+        sums: Columns to which the new value is added.
+
+        most: Columns that keep the greater value.
+
+        least: Columns that keep the lesser value.
+    """
+    row, had = insert_or(dialect, table), table.c
+    new = row.excluded
+    merged = {name: had[name] + new[name] for name in sums}
+    merged |= {name: case((new[name] > had[name], new[name]), else_=had[name]) for name in most}
+    merged |= {name: case((new[name] < had[name], new[name]), else_=had[name]) for name in least}
+    merging: Executable = row.on_conflict_do_update(index_elements=list(table.primary_key), set_=merged)
+    return merging
+
+
+def unindexed(column: Column[str]) -> ColumnElement[str]:
+    """Return *column* as an expression, for which no index is taken: one through which far more would be read."""
+    return column.concat("")
 
 
 def in_turn(query: Select[Any]) -> ColumnElement[bool]:

@@ -36,6 +36,8 @@ class HandedOver:
 def by_run(connection: Connection, tenant: str, run_id: str) -> list[HandedOver]:
     """Return what the run has handed over, oldest first."""
     packets = listing.of_run(connection, tenant, run_id)
+    if not packets:  # to look for what follows none, SQLite would read all that ever happened
+        return []
     children = _children(connection, tenant, [packet["id"] for packet in packets])
     parents = {packet["id"]: packet.get("parent_packet_id") for packet in packets}
     runs = _runs(connection, tenant, {*filter(None, parents.values()), *(child for _, child in children)})
@@ -52,8 +54,6 @@ def by_run(connection: Connection, tenant: str, run_id: str) -> list[HandedOver]
 def _children(connection: Connection, tenant: str, packet_ids: Collection[str]) -> list[tuple[str, str]]:
     """Return pairs of a packet and one that follows it."""
     told = handoff_happenings.c
-    if not packet_ids:  # for none at all, SQLite would look through all that ever happened
-        return []
     query = select(told.packet_id, told.details).where(told.packet_id.in_(packet_ids), told.tenant == tenant)
     rows = connection.execute(query.where(told.event_type == _CHAINED).order_by(told.seq))
     return [(row.packet_id, json.loads(row.details)["child_packet_id"]) for row in rows]

@@ -13,6 +13,7 @@ from handlebar.control.agents import AgentView, of_tenant
 from handlebar.control.approvals import ApprovalRecord
 from handlebar.control.audit import StoredEvent, stored_event
 from handlebar.control.database import Database
+from handlebar.control.dialects import unindexed
 from handlebar.control.handed_over import HandedOver
 from handlebar.control.moments import microseconds
 from handlebar.control.stories import Story
@@ -91,7 +92,7 @@ class Reporting:
         """
         newest = (
             select(runs.c.agent_id, runs.c.id)
-            .where(runs.c.agent_id.concat("").in_(of_tenant(self._tenant)), runs.c.started_at >= microseconds(since))
+            .where(unindexed(runs.c.agent_id).in_(of_tenant(self._tenant)), runs.c.started_at >= microseconds(since))
             .order_by(runs.c.started_at.desc())
             .limit(most_runs)
             .subquery()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy import Connection, Dialect, Insert, Table, insert
 from sqlalchemy.sql.elements import ClauseElement
 
 
@@ -39,12 +39,12 @@ def run_many(connection: Connection, statement: Any, values: Sequence[Mapping[st
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert *rows*, which have all the same columns; on PostgreSQL by COPY."""
-    names, dialect = tuple(rows[0]), connection.dialect
-    makers = [_maker(table.c[name].type, dialect) for name in names]
-    values = [tuple(made(row[name]) for made, name in zip(makers, names, strict=True)) for row in rows]
-    if dialect.name != "postgresql":
-        connection.exec_driver_sql(_insertion(dialect, table, names), values)
+    if connection.dialect.name != "postgresql":
+        run_many(connection, _insertion(table), rows)
         return
+    names = tuple(rows[0])
+    makers = [_maker(table.c[name].type, connection.dialect) for name in names]
+    values = [tuple(made(row[name]) for made, name in zip(makers, names, strict=True)) for row in rows]
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copying:
         for each in values:
@@ -76,9 +76,10 @@ def _compiled(statement: ClauseElement, dialect: Dialect, names: tuple[str, ...]
     return _Compiled(str(found), tuple(places))
 
 
-@lru_cache
-def _insertion(dialect: Dialect, table: Table, names: tuple[str, ...]) -> str:
-    return str(insert(table).compile(dialect=dialect, column_keys=list(names)))
+@cache
+def _insertion(table: Table) -> Insert:
+    """Return the same insert each time, so that it is compiled once."""
+    return insert(table)
 
 
 @lru_cache

@@ -12,7 +12,6 @@ from urllib.parse import quote
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Executable,
     Integer,
     Select,
     Table,
@@ -25,7 +24,7 @@ from sqlalchemy import (
 
 from handlebar._plumbing import safe_json
 from handlebar.control.database import direct
-from handlebar.control.dialects import insert_or
+from handlebar.control.dialects import insert_or_merge
 from handlebar.control.history.callers import Caller, in_hours, in_scope
 from handlebar.control.tables import call_hours, call_kinds, calls
 from handlebar.policy.facts import CountQuery, PastCall
@@ -76,7 +75,7 @@ def remember_call(connection: Connection, caller: Caller, tool_name: str, tool_t
     }
     direct.run(connection, _INSERT_CALL, row)
     tallied = [{"kind_id": kind, "whose": whose, "hour": caller.hour, "calls": 1} for whose in caller.tallies]
-    direct.run_many(connection, _tallying(connection.dialect.name), tallied)
+    direct.run_many(connection, insert_or_merge(connection.dialect.name, call_hours, ("calls",)), tallied)
 
 
 # SQLAlchemy takes longer to build a statement than SQLite to answer it: each is built once.
@@ -96,15 +95,6 @@ _PAST = (
 )
 _INSERT_CALL = insert(calls)
 _INSERT_KIND = insert(call_kinds).returning(call_kinds.c.id)
-
-
-@cache
-def _tallying(dialect: str) -> Executable:
-    """Return what takes a call into its hour."""
-    row = insert_or(dialect, call_hours)
-    sums = {"calls": call_hours.c.calls + row.excluded.calls}
-    tallying: Executable = row.on_conflict_do_update(index_elements=list(call_hours.primary_key), set_=sums)
-    return tallying
 
 
 @cache

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, case, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Executable, Select, Table, bindparam, func, insert, select
 
 from handlebar.control.database import direct
-from handlebar.control.dialects import insert_or
+from handlebar.control.dialects import insert_or_merge
 from handlebar.control.history.callers import Caller, in_hours, in_scope
 from handlebar.control.tables import metric_hours, metric_samples
 from handlebar.policy.facts import MetricQuery, UnavailableError
@@ -57,25 +57,13 @@ def remember_metrics(connection: Connection, caller: Caller, metrics: Mapping[st
         for key, value in metrics.items()
         for whose in caller.tallies
     ]
-    direct.run_many(connection, _tallying(connection.dialect.name), tallied)
+    merging = insert_or_merge(
+        connection.dialect.name, metric_hours, ("samples", "total"), most=("largest",), least=("smallest",)
+    )
+    direct.run_many(connection, merging, tallied)
 
 
 _INSERT = insert(metric_samples)
-
-
-@cache
-def _tallying(dialect: str) -> Executable:
-    """Return what takes a value into its hour."""
-    row, had = insert_or(dialect, metric_hours), metric_hours.c
-    new = row.excluded
-    sums = {
-        "samples": had.samples + new.samples,
-        "total": had.total + new.total,
-        "largest": case((new.largest > had.largest, new.largest), else_=had.largest),
-        "smallest": case((new.smallest < had.smallest, new.smallest), else_=had.smallest),
-    }
-    tallying: Executable = row.on_conflict_do_update(index_elements=list(metric_hours.primary_key), set_=sums)
-    return tallying
 
 
 @cache
