@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -19,11 +18,13 @@ from handlebar.core.schema.rules import ToolSelector
 from handlebar.policy.facts import CountQuery, MetricQuery
 from handlebar.policy.selecting import ToolMatch
 from tests.support.control import PATIENT, url_of
+from tests.support.sqlite_steps import Steps, counted
 
 HOUR = 3_600_000_000
 HOURS, AN_HOUR = 200, 20
 NOW = 500_000 * HOUR + HOUR // 2
-SCOPES = [("run", None), ("run", 86_400.0), ("agent", 3600.0), ("agent", 86_400.0), ("agent_user", 86_400.0)]
+DAY, LONG = 24 * 3600.0, 100 * 3600.0
+SCOPES = [("run", None), ("run", DAY), ("agent", 3600.0), ("agent", DAY), ("agent", LONG), ("agent_user", DAY)]
 REFUNDS = ToolMatch(ToolSelector(by="toolName", patterns=("refund",)))
 
 
@@ -45,12 +46,12 @@ def _database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module", name="long_past")
-def _long_past(tmp_path_factory: pytest.TempPathFactory, database_kind: str) -> Iterator[Database]:
+def _long_past(tmp_path_factory: pytest.TempPathFactory, database_kind: str) -> Iterator[tuple[Database, Steps]]:
     """Open a database that remembers 4,000 calls in 1,000 runs for fifty actors, and three of the run at hand."""
     file = tmp_path_factory.mktemp(f"past-{database_kind}") / "plane.db"
-    with closing(Database(url_of(file))) as database:
+    with counted() as steps, closing(Database(url_of(file))) as database:
         _fill(database)
-        yield database
+        yield database, steps
 
 
 def _fill(database: Database) -> None:
@@ -62,38 +63,37 @@ def _fill(database: Database) -> None:
             remember(connection, calling())
 
 
-def steps_of(database: Database, look: Callable[[Connection], float]) -> tuple[float, int]:
-    """Return what *look* finds, and how many hundreds of steps SQLite takes for it; PostgreSQL tells of none."""
+def looked_up(long_past: tuple[Database, Steps], look: Callable[[Connection], float]) -> tuple[float, int]:
+    """Return what *look* finds, and how many steps it takes."""
+    database, steps = long_past
+    found: list[float] = []
     with database.read(Deadline.after(PATIENT)) as connection:
-        look(connection)
-        steps: list[None] = []
-        driver: Any = connection.connection.driver_connection
-        if connection.dialect.name == "sqlite":
-            driver.set_progress_handler(lambda: steps.append(None), 100)
-        found = look(connection)
-        if connection.dialect.name == "sqlite":
-            driver.set_progress_handler(None, 100)
-    return found, len(steps)
+        taken = steps.of(lambda: found.append(look(connection)))
+    return found[0], taken
+
+
+def number_in(scope: str, window: float | None) -> int:
+    """Return how many calls there are in a window; the run at hand has made three of them, for an actor of its own."""
+    others = HOURS if window is None else int(window // 3600)
+    return 3 + (others * AN_HOUR if scope == "agent" else 0)
 
 
 @pytest.mark.parametrize(("scope", "window"), [*SCOPES, ("agent", None), ("agent_user", None)])
-def test_calls_are_not_read_one_by_one(long_past: Database, scope: str, window: float | None) -> None:
+def test_calls_are_not_read_one_by_one(long_past: tuple[Database, Steps], scope: str, window: float | None) -> None:
     """A count takes half as many steps as there are calls, for every scope and window, and it is right."""
     query = CountQuery(scope=scope, calls=REFUNDS, window_seconds=window)
-    found, hundreds = steps_of(long_past, lambda each: history.count_calls(each, calling(), query))
-    every = {None: HOURS * AN_HOUR, 3600.0: AN_HOUR, 86_400.0: 24 * AN_HOUR}[window]
-    assert (3 if scope != "agent" else every + 3) == found
-    assert hundreds * 100 < HOURS * AN_HOUR / 2
+    found, steps = looked_up(long_past, lambda each: history.count_calls(each, calling(), query))
+    assert number_in(scope, window) == found
+    assert steps < HOURS * AN_HOUR / 2
 
 
 @pytest.mark.parametrize(("scope", "window"), SCOPES)
-def test_numbers_are_not_read_one_by_one(long_past: Database, scope: str, window: float | None) -> None:
+def test_numbers_are_not_read_one_by_one(long_past: tuple[Database, Steps], scope: str, window: float | None) -> None:
     """A sum takes half as many steps as there are numbers, for every scope and window, and it is right."""
     query = MetricQuery(scope=scope, key="cost", aggregate="sum", window_seconds=window)
-    found, hundreds = steps_of(long_past, lambda each: history.metric(each, calling(), query, None))
-    every = {None: HOURS * AN_HOUR, 3600.0: AN_HOUR, 86_400.0: 24 * AN_HOUR}[window]
-    assert 2.0 * (3 if scope != "agent" else every + 3) == found
-    assert hundreds * 100 < HOURS * AN_HOUR / 2
+    found, steps = looked_up(long_past, lambda each: history.metric(each, calling(), query, None))
+    assert 2.0 * number_in(scope, window) == found
+    assert steps < HOURS * AN_HOUR / 2
 
 
 AGGREGATES = {"sum": sum, "max": max, "min": min, "count": len, "avg": lambda costs: sum(costs) / len(costs)}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from attrs import field, frozen
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import insert, select
 
 from handlebar._plumbing.clock import Deadline, time_ns
 from handlebar.control.handoffs import leasing, webhooks_store
@@ -17,39 +15,11 @@ from handlebar.control.handoffs.listing import of_run
 from handlebar.control.tables import handoff_deliveries, handoff_happenings, handoff_packets
 from tests.support.control import PATIENT
 from tests.support.handoffs import QUESTION, Office, Somebody, an_office
+from tests.support.sqlite_steps import Steps, counted
 from tests.support.webhooks import SECRET
 
 MANY = 2_000
 HOOK = "https://desk.example/hook"
-
-
-@frozen
-class Steps:
-    """Counts, in hundreds, the steps that SQLite takes; PostgreSQL tells of none."""
-
-    taken: list[None] = field(factory=list)
-
-    def follow(self, connection: Any, record: object) -> None:
-        """Count what this new connection does."""
-        if hasattr(connection, "set_progress_handler"):
-            connection.set_progress_handler(lambda: self.taken.append(None), 100)
-
-    def of(self, do: Callable[[], Any]) -> int:
-        """Return how many *do* takes."""
-        before = len(self.taken)
-        do()
-        return 100 * (len(self.taken) - before)
-
-
-@contextmanager
-def counted() -> Iterator[Steps]:
-    """Count the steps of all connections that are opened meanwhile."""
-    steps = Steps()
-    event.listen(Engine, "connect", steps.follow)
-    try:
-        yield steps
-    finally:
-        event.remove(Engine, "connect", steps.follow)
 
 
 @pytest.fixture(scope="module", name="crowded")
@@ -94,29 +64,23 @@ def _agent(office: Office) -> Somebody:
     return office.somebody()
 
 
-def on_one(call: str) -> Callable[[Somebody, Any], object]:
-    """Return what makes a call about one packet."""
-    calls: dict[str, Callable[[Somebody, Any], object]] = {
-        "get": lambda agent, packet: agent.does("GET", f"packets/{packet['id']}"),
-        "history": lambda agent, packet: agent.history(packet),
-        "claim": lambda agent, packet: agent.claims(packet, "ann"),
-        "update": lambda agent, packet: agent.does("PATCH", f"packets/{packet['id']}", {"context": {"summary": "New"}}),
-        "fail": lambda agent, packet: agent.moves(packet, "failed"),
-        "awaiting": lambda agent, packet: agent.does("GET", "packets/awaiting"),
-        "those for one": lambda agent, packet: agent.finds("target_agent=ann"),
-        "those that wait": lambda agent, packet: agent.finds("status=awaiting_human"),
-    }
-    return calls[call]
-
-
-CALLS = ["get", "history", "claim", "update", "fail", "awaiting", "those for one", "those that wait"]
+CALLS: dict[str, Callable[[Somebody, Any], object]] = {
+    "get": lambda agent, packet: agent.does("GET", f"packets/{packet['id']}"),
+    "history": lambda agent, packet: agent.history(packet),
+    "claim": lambda agent, packet: agent.claims(packet, "ann"),
+    "update": lambda agent, packet: agent.does("PATCH", f"packets/{packet['id']}", {"context": {"summary": "New"}}),
+    "fail": lambda agent, packet: agent.moves(packet, "failed"),
+    "awaiting": lambda agent, packet: agent.does("GET", "packets/awaiting"),
+    "those for one": lambda agent, packet: agent.finds("target_agent=ann"),
+    "those that wait": lambda agent, packet: agent.finds("status=awaiting_human"),
+}
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_does_not_read_the_other_packets(agent: Somebody, steps: Steps, call: str) -> None:
     """What is asked about one packet, or about few, takes fewer steps than there are packets."""
     packet = agent.makes(to="ann", hitl=QUESTION if call in ("awaiting", "those that wait") else None)
-    assert steps.of(lambda: on_one(call)(agent, packet)) < MANY
+    assert steps.of(lambda: CALLS[call](agent, packet)) < MANY
 
 
 def test_making_one_does_not_read_the_others(agent: Somebody, steps: Steps) -> None:
