@@ -43,7 +43,8 @@ class Tally:
 
     def drop(self, reason: str, number: int = 1) -> None:
         """Count *number* as dropped for *reason*, one of a bounded number of words."""
-        self._dropped.setdefault(reason, Count()).add(number)
+        count = self._dropped.get(reason) or self._dropped.setdefault(reason, Count())
+        count.add(number)
 
     def turn_away(self, reason: str) -> None:
         """Count one that came in and is dropped at once."""

@@ -37,11 +37,10 @@ class PerProcess(Generic[T]):
 
     def get(self) -> T:
         """Return this process's value."""
-        key = _key()
         try:
-            return self._values[key]
+            return self._values[os.getpid(), id(threading.Lock)]  # as `_key` says: a call would cost as much again
         except KeyError:
-            return self._values.setdefault(key, self._make())
+            return self._values.setdefault(_key(), self._make())
 
     def peek(self) -> T | None:
         """Return this process's value if it has been made."""
@@ -73,13 +72,15 @@ class ForkGate:
 
     def __enter__(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._forking, FORK_SECONDS)
+            if self._forking:
+                self._changed.wait_for(lambda: not self._forking, FORK_SECONDS)
             self._inside.append(threading.get_ident())
 
     def __exit__(self, *error: object) -> None:
         with self._changed:
             self._inside.remove(threading.get_ident())
-            self._changed.notify_all()
+            if self._forking:
+                self._changed.notify_all()
 
     def shut(self) -> None:
         """Wait until everybody is outside, a few seconds at most, keep them there, and clear."""

@@ -83,7 +83,7 @@ class PolicySources:
     def __init__(self, places: Sequence[_Place], sources: tuple[PolicySource, ...], signature: _Signature) -> None:
         self._places = places
         self._paths = tuple(each for place in places for each in place.given if _is_path(each))
-        first = Reading(0, sources)
+        self._first = first = Reading(0, sources)
         # Who was forked long after the sources were read must not put in force what they held then.
         self._process: PerProcess[_Process] = PerProcess(lambda: _Process(signature, first))
 
@@ -94,8 +94,10 @@ class PolicySources:
 
     def latest(self) -> Reading:
         """Return what they hold, as it was a second ago at most, unless another thread is just reading it."""
+        if not self._paths:
+            return self._first
         process = self._process.get()
-        if self.may_change and monotonic() >= process.look_at and process.looking.acquire(blocking=False):
+        if monotonic() >= process.look_at and process.looking.acquire(blocking=False):
             try:
                 self._look(process)
             finally:

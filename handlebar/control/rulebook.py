@@ -94,11 +94,11 @@ class Rulebook:
 
     def load_sources(self, deadline: Deadline) -> None:
         """Put the config's policies in force, where this process has not done so yet, or they have changed."""
-        self._load(self._database.file_number(deadline), deadline)
+        self._load(self._process.get(), self._database.file_number(deadline), deadline)
 
-    def _load(self, file_number: int, deadline: Deadline) -> bool:
+    def _load(self, process: _Process, file_number: int, deadline: Deadline) -> bool:
         """Load, as `load_sources` says; tell whether that was needed."""
-        process, reading = self._process.get(), self._sources.latest()
+        reading = self._sources.latest()
         now = (file_number, reading.number)
         if process.loaded == now:
             return False
@@ -115,7 +115,7 @@ class Rulebook:
         """Return what is in force, read again where somebody has changed it."""
         process = self._process.get()
         seen = self._database.state(_GENERATION, deadline)
-        if self._load(seen[0], deadline):
+        if self._load(process, seen[0], deadline):
             seen = self._database.state(_GENERATION, deadline)
         known = process.in_force
         if known is None or (known.file_number, known.generation) != seen:

@@ -9,6 +9,8 @@ from attrs import frozen
 
 from handlebar._plumbing import safe_json
 
+_decode = json.JSONDecoder().raw_decode
+
 
 @frozen
 class Measured:
@@ -33,7 +35,7 @@ class Measured:
 
     def value(self) -> Any:
         """Return the value as JSON knows it: dict, list, str, int, float, bool, None. A new one each time."""
-        return json.loads(self.text)
+        return _decode(self.text)[0]
 
 
 def approx_bytes(value: object) -> int:

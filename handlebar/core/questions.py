@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -64,7 +63,8 @@ class Examiner:
         args = Measured.of(use.args)
         result = Measured.of(use.result) if phase == "tool.after" else None
         metrics = _inbuilt(use, args, result)
-        self._run_hooks(phase, use, run, metrics)
+        if self.hooks.is_used:
+            self._run_hooks(phase, use, run, metrics)
         return Findings(args=args, result=result, metrics=metrics, subjects=self._extract(use, run))
 
     def _run_hooks(self, phase: Phase, use: ToolUse, run: Any, metrics: dict[str, float]) -> None:
@@ -104,6 +104,8 @@ def _inbuilt(use: ToolUse, args: Measured, result: Measured | None) -> dict[str,
 
 def _keep(metrics: dict[str, float], key: str, value: float | None) -> None:
     """Keep a number that others can count with; whoever measured it may have given us anything."""
-    with suppress(OverflowError, TypeError):
+    try:
         if value is not None and math.isfinite(value):
             metrics[key] = value
+    except (OverflowError, TypeError):
+        return

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from handlebar.core.schema.governance import Decision
+from handlebar.core.schema.governance import Decision, Verdict
 
 
 @frozen(kw_only=True)
@@ -43,14 +43,14 @@ class DecisionCounts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[Verdict] = Counter()
 
     def add(self, decision: Decision) -> None:
         """Count *decision*."""
         with self._lock:
-            self._counts[decision.verdict.value] += 1
+            self._counts[decision.verdict] += 1
 
     def by_verdict(self) -> dict[str, int]:
         """Return the counts so far."""
         with self._lock:
-            return dict(self._counts)
+            return {verdict.value: number for verdict, number in self._counts.items()}

@@ -43,6 +43,8 @@ def name_test(globs: Iterable[str]) -> Callable[[str], bool]:
     patterns = folded(globs)
     exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
     wild = tuple(glob_test(pattern) for pattern in sorted(patterns - exact))
+    if not wild:
+        return exact.__contains__
     return lambda name: name in exact or any(test(name) for test in wild)
 
 
@@ -63,7 +65,10 @@ def any_selector_test(selectors: Iterable[ToolSelector]) -> ToolTest:
             named.update(each.patterns)
         else:
             tagged.add(each)
-    tests = [_selector_test(each) for each in (ToolSelector("toolName", patterns=tuple(named)), *tagged)]
+    by_name = [ToolSelector("toolName", patterns=tuple(named))] if named else []
+    tests = [_selector_test(each) for each in (*by_name, *tagged)]
+    if len(tests) == 1:
+        return tests[0]
     return lambda tool_name, tool_tags: any(test(tool_name, tool_tags) for test in tests)
 
 

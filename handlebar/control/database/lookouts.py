@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Lookouts:
@@ -22,29 +20,25 @@ class Lookouts:
 
     def number(self, query: str) -> int:
         """Return the number that *query* asks for; raises sqlite3.Error where it cannot be had at once."""
-        with self._one() as lookout:
-            return lookout.number(query)
-
-    def close(self) -> None:
-        """Close all connections; those that somebody uses just now, when he is done."""
-        free, self._free = self._free, deque()
-        _close(free)
-
-    @contextmanager
-    def _one(self) -> Iterator[_Lookout]:
         free = self._free
         try:
             lookout = free.pop()
         except IndexError:
             lookout = _Lookout(self._file)
         try:
-            yield lookout
+            number = lookout.number(query)
         except BaseException:
             lookout.close()
             raise
         free.append(lookout)
         if free is not self._free:
             _close(free)
+        return number
+
+    def close(self) -> None:
+        """Close all connections; those that somebody uses just now, when he is done."""
+        free, self._free = self._free, deque()
+        _close(free)
 
 
 class _Lookout:
@@ -52,6 +46,7 @@ class _Lookout:
 
     def __init__(self, file: str) -> None:
         self._connection = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
+        self._cursor = self._connection.cursor()
         self._seen: dict[str, tuple[int, int]] = {}
 
     def number(self, query: str) -> int:
@@ -68,7 +63,7 @@ class _Lookout:
         self._connection.close()
 
     def _asked(self, query: str) -> int:
-        return int(self._connection.execute(query).fetchone()[0])
+        return int(self._cursor.execute(query).fetchone()[0])
 
 
 def _close(lookouts: deque[_Lookout]) -> None:

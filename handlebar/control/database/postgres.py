@@ -151,7 +151,7 @@ class PostgresDatabase:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Raise what goes wrong as an error of the control plane, in words that repeat nothing of what is stored."""
-        with reported():
+        with reported:
             try:
                 yield
             except (DBAPIError, psycopg.Error) as error:

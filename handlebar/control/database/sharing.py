@@ -42,7 +42,7 @@ class _Work(Generic[T]):
         driver: Any = connection.connection.driver_connection
         driver.execute("SAVEPOINT work")
         try:
-            with reported():
+            with reported:
                 result = self._do(connection)
         except Exception as error:  # is the one's who wanted it
             if not driver.in_transaction:

@@ -97,7 +97,7 @@ class SqliteDatabase:
 
     def number(self, query: str, deadline: Deadline) -> int:
         """Ask, as `OpenedDatabase` says; outside any transaction, where that can be had at once."""
-        with reported():
+        with reported:
             number = self._look(query)
         if number is not None:
             return number
@@ -143,7 +143,7 @@ class SqliteDatabase:
     @contextmanager
     def _begun(self, deadline: Deadline, begin: str) -> Iterator[Connection]:
         patience = int(deadline.remaining() * 1000)
-        with reported(), self._gate, self.engine.connect() as connection, connection.begin():
+        with reported, self._gate, self.engine.connect() as connection, connection.begin():
             _begin(connection, patience, begin)
             yield connection
 
@@ -152,7 +152,7 @@ class SqliteDatabase:
         if self._in_memory:
             return
         # A connection of its own: one to a file that turns out to be no database must not stay in the pool.
-        with reported(), self._gate, closing(sqlite3.connect(self._file, timeout=0)) as connection:
+        with reported, self._gate, closing(sqlite3.connect(self._file, timeout=0)) as connection:
             while not _in_wal_mode(connection):
                 if deadline.passed:
                     raise unusable(BUSY)

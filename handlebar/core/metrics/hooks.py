@@ -93,12 +93,16 @@ class AgentMetricHookRegistry:
 
     Thread-safe and fork-safe. A hook that raises, takes too long or returns no number harms nobody: it is
     logged, and reported once.
+
+    Attributes:
+        is_used: Whether there has ever been a hook, so that there may be something to measure.
     """
 
     def __init__(self, hooks: Iterable[AgentMetricHook] = ()) -> None:
         # One dict whose single operations are atomic: no lock that a fork's child could inherit.
         self._hooks: dict[tuple[AgentMetricHookPhase, str], AgentMetricHook] = {}
         self._late = LateMetrics()
+        self.is_used = False
         self._failures = Failures("metric hook")
         for hook in hooks:
             self.register_hook(hook)
@@ -113,6 +117,7 @@ class AgentMetricHookRegistry:
         if not isinstance(hook, AgentMetricHook):
             raise ConfigError("hook", hook, "an AgentMetricHook")
         self._hooks[hook.phase, hook.key] = hook
+        self.is_used = True
 
     def unregister_hook(self, key: str, phase: AgentMetricHookPhase) -> None:
         """Run the hook of that key and phase no more, if there is one."""
