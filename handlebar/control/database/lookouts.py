@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+
+from handlebar.control.database.spares import Spares
 
 
 class Lookouts:
@@ -15,30 +16,16 @@ class Lookouts:
     """
 
     def __init__(self, file: str) -> None:
-        self._file = file
-        self._free: deque[_Lookout] = deque()
+        self._spares = Spares(lambda: _Lookout(file), _Lookout.close)
 
     def number(self, query: str) -> int:
         """Return the number that *query* asks for; raises sqlite3.Error where it cannot be had at once."""
-        free = self._free
-        try:
-            lookout = free.pop()
-        except IndexError:
-            lookout = _Lookout(self._file)
-        try:
-            number = lookout.number(query)
-        except BaseException:
-            lookout.close()
-            raise
-        free.append(lookout)
-        if free is not self._free:
-            _close(free)
-        return number
+        with self._spares.lend() as lookout:
+            return lookout.number(query)
 
     def close(self) -> None:
         """Close all connections; those that somebody uses just now, when he is done."""
-        free, self._free = self._free, deque()
-        _close(free)
+        self._spares.close()
 
 
 class _Lookout:
@@ -64,11 +51,3 @@ class _Lookout:
 
     def _asked(self, query: str) -> int:
         return int(self._cursor.execute(query).fetchone()[0])
-
-
-def _close(lookouts: deque[_Lookout]) -> None:
-    while lookouts:
-        try:
-            lookouts.pop().close()
-        except IndexError:  # somebody else has closed the last one
-            return

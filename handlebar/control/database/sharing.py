@@ -54,6 +54,11 @@ class _Work(Generic[T]):
             self._outcome = lambda: result
         driver.execute("RELEASE work")
 
+    def run_alone(self, connection: Connection) -> None:
+        """Do it in a transaction that is for nobody else, and that ends with it where it fails."""
+        result = self._do(connection)
+        self._outcome = lambda: result
+
     def commit(self) -> None:
         """Note that it is committed, with all that was done beside it."""
         self._is_committed = True
@@ -99,7 +104,7 @@ class SharedTransactions:
             self._join(work)
             work.wait(deadline)
             if self._leading is work:
-                self._lead(deadline)
+                self._lead(work, deadline)
         finally:
             # An exception from a signal handler may come anywhere: nobody must wait for one who is gone.
             self._leave(work)
@@ -111,14 +116,17 @@ class SharedTransactions:
             if self._leading is None:
                 self._appoint(work)
 
-    def _lead(self, deadline: Deadline) -> None:
-        """Do the work of all who wait, the leader's own too; who cannot begin has nobody's done."""
+    def _lead(self, mine: _Work[Any], deadline: Deadline) -> None:
+        """Do the work of all who wait, the leader's own, *mine*, too; who cannot begin has nobody's done."""
         taken: list[_Work[Any]] = []
         try:
             with self._write(deadline) as connection:
                 taken = self._take()
-                for each in taken:
-                    each.run(connection)
+                if taken == [mine]:
+                    mine.run_alone(connection)
+                else:
+                    for each in taken:
+                        each.run(connection)
         except BaseException as error:
             for each in taken:
                 each.fail(error)

@@ -18,6 +18,7 @@ from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.forking import ForkGate
 from handlebar.control.database.lookouts import Lookouts
 from handlebar.control.database.sharing import SharedTransactions
+from handlebar.control.database.spares import Spares
 from handlebar.control.database.trouble import BUSY, reported, unusable
 from handlebar.control.migrating import is_current, migrate, version
 
@@ -44,9 +45,10 @@ class SqliteDatabase:
         self.file_number = 0
         self._identity: tuple[int, int] | None = None
         self._lookouts = Lookouts(self._file)
+        # SQLAlchemy's own pool takes a tenth of a decision's time to lend a connection.
+        self._connections = Spares(self.engine.connect, Connection.close)
         # Of whoever is given a URL only, such as a dashboard in somebody's app, nobody can close the database.
-        weakref.finalize(self, self.engine.dispose)
-        weakref.finalize(self, self._lookouts.close)
+        weakref.finalize(self, _close, self._lookouts, self._connections, self.engine)
         # SQLite notes which locks its process holds; a child would inherit the notes, and not the locks.
         self._gate = ForkGate(self.close)
 
@@ -108,8 +110,7 @@ class SqliteDatabase:
         """Close all connections; but what is in memory would be gone."""
         if self._in_memory:
             return
-        self._lookouts.close()
-        self.engine.dispose()
+        _close(self._lookouts, self._connections, self.engine)
 
     def _look(self, query: str) -> int | None:
         if self._in_memory:
@@ -142,8 +143,8 @@ class SqliteDatabase:
 
     @contextmanager
     def _begun(self, deadline: Deadline, begin: str) -> Iterator[Connection]:
-        patience = int(deadline.remaining() * 1000)
-        with reported, self._gate, self.engine.connect() as connection, connection.begin():
+        patience = _in_steps(int(deadline.remaining() * 1000))
+        with reported, self._gate, self._connections.lend() as connection, connection.begin():
             _begin(connection, patience, begin)
             yield connection
 
@@ -157,6 +158,12 @@ class SqliteDatabase:
                 if deadline.passed:
                     raise unusable(BUSY)
                 threading.Event().wait(0.01)
+
+
+def _close(lookouts: Lookouts, connections: Spares[Connection], engine: Engine) -> None:
+    lookouts.close()
+    connections.close()
+    engine.dispose()
 
 
 def _identity(file: str) -> tuple[int, int] | None:
@@ -193,11 +200,18 @@ def _in_wal_mode(connection: sqlite3.Connection) -> bool:
     return bool(mode == "wal")
 
 
+def _in_steps(patience: int) -> int:
+    """Return nearly as many milliseconds, and mostly the same: what a connection knows need not be told to it."""
+    return patience - patience % 100 if patience > 1000 else patience
+
+
 def _begin(connection: Connection, patience: int, begin: str) -> None:
     """Begin a transaction, waiting for its turn so many milliseconds at most."""
     # Past SQLAlchemy, which would take several times as long for it.
     driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA busy_timeout={patience}")
-    # In WAL mode this loses nothing when a process is killed, and waits for no disk.
-    driver.execute("PRAGMA synchronous=NORMAL")
+    if connection.info.get("patience") != patience:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
+        # In WAL mode this loses nothing when a process is killed, and waits for no disk.
+        driver.execute("PRAGMA synchronous=NORMAL")
+        connection.info["patience"] = patience
     driver.execute(begin)
