@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from handlebar._plumbing import exiting, logs
 from handlebar._plumbing.clock import Deadline
@@ -55,28 +54,6 @@ class Courier(Protocol[T_contra]):
         ...
 
 
-class _Newest(queue.Queue[T]):
-    """
-    Holds the newest items, and never has to be waited for.
-
-    Args:
-        most: So many of them.
-
-        evict: Told of each that is about to make room.
-    """
-
-    def __init__(self, most: int, evict: Callable[[T], None]) -> None:
-        super().__init__()
-        self._most = most
-        self._evict = evict
-
-    def _put(self, item: T) -> None:
-        if len(self.queue) >= self._most:
-            self._evict(self.queue[0])
-            self.queue.popleft()
-        self.queue.append(item)
-
-
 class Batcher(Generic[T]):
     """
     Queues items for one daemon thread, which is started by the first of them; belongs to one process.
@@ -105,9 +82,10 @@ class Batcher(Generic[T]):
         self._tally = tally
         self._name = name
         self._interval = interval
+        self._depth = depth
         self._half = max(1, depth // 2)
         # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
-        self._queue: _Newest[list[T]] = _Newest(depth, partial(_discard, tally, "overflow"))
+        self._queue: queue.Queue[list[T]] = queue.Queue(depth)
         # Rung by None (there is work) or by a ticket; unlike an Event it can be rung from a signal handler.
         self._bell: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._tickets: list[Ticket] = []
@@ -129,7 +107,7 @@ class Batcher(Generic[T]):
         try:
             number = self._tally.came_in.step()
             self._inside.add(ident)
-            self._queue.put(parcel, block=False)
+            self._push(parcel)
         except BaseException:
             self._interrupted(parcel)
             raise
@@ -187,9 +165,36 @@ class Batcher(Generic[T]):
     def _out_of_time(self) -> bool:
         return self._limit is not None and self._limit.passed
 
+    def _push(self, parcel: list[T]) -> None:
+        # Asked before: to be told by an exception takes as long as all the rest.
+        if self._queue.qsize() >= self._depth:
+            self._drop_oldest()
+        while True:
+            try:
+                self._queue.put_nowait(parcel)
+            except queue.Full:
+                self._drop_oldest()
+            else:
+                return
+
+    def _drop_oldest(self) -> None:
+        try:
+            oldest = self._queue.get_nowait()
+        except queue.Empty:  # the thread was faster
+            return
+        self._discard(oldest, "overflow")
+
+    def _discard(self, parcel: list[T], reason: str) -> None:
+        """Drop what is in *parcel*; whoever has taken it out before has counted it."""
+        try:
+            parcel.pop()
+        except IndexError:
+            return
+        self._tally.drop(reason)
+
     def _interrupted(self, parcel: list[T]) -> None:
         """Clean up after a signal handler that raised while we were in the queue's code."""
-        _discard(self._tally, "interrupted", parcel)
+        self._discard(parcel, "interrupted")
         # An exception between `acquire` and the `with` block leaves the lock held for ever. What nobody gives
         # back in this time was left by us; gevent's queue has no such lock.
         mutex = getattr(self._queue, "mutex", None)
@@ -313,15 +318,6 @@ class Batcher(Generic[T]):
     def _settled(self) -> int:
         """How many the courier has counted; one thread at a time calls it, others lose at the door only."""
         return self._tally.sent + sum(n for reason, n in self._tally.dropped.items() if reason not in _AT_THE_DOOR)
-
-
-def _discard(tally: Tally, reason: str, parcel: list[Any]) -> None:
-    """Drop what is in *parcel*; whoever has taken it out before has counted it."""
-    try:
-        parcel.pop()
-    except IndexError:
-        return
-    tally.drop(reason)
 
 
 def _opened(parcels: Iterable[list[T]]) -> Iterator[T]:

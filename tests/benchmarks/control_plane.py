@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from attrs import frozen
 
+from tests.benchmarks.tables import Cell, Table
 from tests.support.control import a_limit, a_policy, a_rule
 from tests.support.servers import a_key, servers
 
@@ -72,24 +73,24 @@ class _Target:
         return f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def report() -> str:
-    """Return the figures as Markdown tables."""
-    return "\n\n".join(_table(kind) for kind in ("SQLite", *(["PostgreSQL"] if _has_postgres() else [])))
+def report() -> list[Table]:
+    """Measure, and return the tables."""
+    return [_table(kind) for kind in ("SQLite", *(["PostgreSQL"] if _has_postgres() else []))]
 
 
-def _table(kind: str) -> str:
-    lines = [f"| Control plane over HTTP, {kind} | clients | a second | p50 ms | p99 ms |", "|---|---:|---:|---:|---:|"]
+def _table(kind: str) -> Table:
+    rows: list[tuple[Cell, ...]] = []
     for name, policy in _RULES.items():
         with _serving(kind, policy) as target:
-            lines += [_line(f"decisions, {name}", number, _decisions(target, number)) for number in CLIENTS]
+            rows += [_row(f"decisions, {name}", number, _decisions(target, number)) for number in CLIENTS]
     with _serving(kind, _NONE) as target:
         load = _events(target)
-        lines.append(_line(f"events, {BATCH} a batch", 8, _Load(load.per_second * BATCH, load.median, load.slowest)))
-    return "\n".join(lines)
+        rows.append(_row(f"events, {BATCH} a batch", 8, _Load(load.per_second * BATCH, load.median, load.slowest)))
+    return Table((f"Control plane over HTTP, {kind}", "clients", "a second", "p50 ms", "p99 ms"), tuple(rows))
 
 
-def _line(name: str, clients: int, load: _Load) -> str:
-    return f"| {name} | {clients} | {load.per_second:,.0f} | {load.median:.1f} | {load.slowest:.1f} |"
+def _row(name: str, clients: int, load: _Load) -> tuple[Cell, ...]:
+    return name, clients, round(load.per_second), load.median, load.slowest
 
 
 def _decisions(target: _Target, clients: int) -> _Load:

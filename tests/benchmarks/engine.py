@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from handlebar.core import Handlebar, HandlebarClientConfig, RunConfig, Sink
 from handlebar.policy import Call, compile_policies, load_policies
-from tests.benchmarks.timing import arm, medians, table
+from tests.benchmarks.peers import KERNEL, peer_process
+from tests.benchmarks.tables import Table, compared
+from tests.benchmarks.timing import Arm, arm, medians
 from tests.support.policy_facts import StatedFacts
 
 _CONDITIONS: tuple[dict[str, Any], ...] = (
@@ -25,14 +29,25 @@ class _Nowhere(Sink):
         """Take them."""
 
 
-def report() -> str:
+def report(kernel_python: Path | None) -> list[Table]:
     """Measure, and return the tables."""
-    calls = {"1 rule": _evaluation(1)} | {f"{count:,} rules": _evaluation(count) for count in (100, 1_000, 10_000)}
-    engine = table("The engine, one evaluation", medians(calls, calls=3_000), base="1 rule")
-    return f"{engine}\n\n{_embedded()}"
+    ours = {"1 rule": _evaluation(1)} | {f"{count:,} rules": _evaluation(count) for count in (100, 1_000, 10_000)}
+    with _kernel_arm(kernel_python) as kernel:
+        figures = medians({**ours, **kernel}, calls=3_000)
+    return [compared("The engine, one evaluation", figures, base="100 rules"), _embedded()]
 
 
-def _evaluation(count: int) -> Any:
+@contextmanager
+def _kernel_arm(python: Path | None) -> Iterator[dict[str, Arm]]:
+    """Run the peer; yield its arm."""
+    if python is None:
+        yield {}
+        return
+    with peer_process(python, "peer_engine.py") as ask:
+        yield {f"{KERNEL}, 100 rules": lambda calls: ask(100, calls // 10)}
+
+
+def _evaluation(count: int) -> Arm:
     engine = compile_policies(load_policies([_policy(count)]), agent_slug="bench")
     call = Call(
         phase="tool.before",
@@ -62,7 +77,7 @@ def _limit() -> dict[str, Any]:
     return _rule("send_email", {"kind": "maxCalls", "selector": counted, "max": 10**6, "windowSeconds": 0.1})
 
 
-def _embedded() -> str:
+def _embedded() -> Table:
     policy = {**_policy(10)}
     policy["rules"] = [*policy["rules"], _limit()]
     with tempfile.TemporaryDirectory() as folder:
@@ -76,4 +91,4 @@ def _embedded() -> str:
         }
         figures = medians(arms, calls=500)
         client.shutdown_sync()
-    return table("Embedded before_tool_sync, event queued", figures, base="stateless rules")
+    return compared("Embedded before_tool_sync, event queued", figures, base="stateless rules")

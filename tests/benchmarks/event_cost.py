@@ -12,7 +12,11 @@ from handlebar.core.schema.events import ErrorData, ErrorEvent
 from handlebar.core.sinks.delivering import PlaneCourier
 from handlebar.core.sinks.queued import QueuedSink, QueueSettings
 from tests.benchmarks.peers import PEER
-from tests.benchmarks.timing import arm, medians, table
+from tests.benchmarks.tables import Table, compared
+from tests.benchmarks.timing import arm, medians
+
+_FEW = 200
+"""Events for which there is room in a queue, and which do not wake its thread."""
 
 _IMPORT = "import time; t = time.perf_counter(); import handlebar.core{}; print((time.perf_counter() - t) * 1e3)"
 # What is resident now; the most that ever was would be that of the process that was forked for it.
@@ -23,12 +27,12 @@ _MEMORY = (
 _ALL_OF_OURS = "; from handlebar.core import HandlebarClient, HandlebarClientConfig"
 
 
-def report(peer_python: Path | None) -> str:
+def report(peer_python: Path | None) -> list[Table]:
     """Measure, and return the tables."""
-    return f"{_events()}\n\n{_imports(peer_python)}"
+    return [_events(), *_imports(peer_python)]
 
 
-def _events() -> str:
+def _events() -> Table:
     def record(agent_id: str, batch_id: str, events: tuple[EncodedEvent, ...], *, budget: float) -> None:
         """Take them."""
 
@@ -36,24 +40,28 @@ def _events() -> str:
         lambda tally: PlaneCourier(record, tally, room=50, close=lambda: None), QueueSettings(name="bench")
     )
     event = ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench"))
-    figures = medians({"an event queued": arm(lambda: sink.put(("agent-1", event)))}, calls=2_000)
+    put = arm(lambda: sink.put(("agent-1", event)))
+
+    def with_room(calls: int) -> float:
+        sink.drain()
+        return put(min(calls, _FEW))
+
+    figures = medians({"an event queued": with_room, "the queue is full": put}, calls=2_000)
     sink.close()
-    return table("What the agent's thread pays", figures, base="an event queued")
+    return compared("What the agent's thread pays", figures, base="an event queued")
 
 
-def _imports(peer_python: Path | None) -> str:
+def _imports(peer_python: Path | None) -> list[Table]:
     pythons = {"handlebar": ([sys.executable], _ALL_OF_OURS)}
     if peer_python is not None:
         # Isolated: it must not find our package, which has the same name.
         pythons[PEER] = ([str(peer_python), "-I"], "")
     times = {name: _median_of(python, _IMPORT.format(what)) for name, (python, what) in pythons.items()}
     sizes = {name: _median_of(python, _MEMORY.format(what)) for name, (python, what) in pythons.items()}
-    return "\n\n".join(
-        (
-            table("Importing, client class included", times, unit="ms", base="handlebar"),
-            table("Memory for it", sizes, unit="MiB", base="handlebar"),
-        )
-    )
+    return [
+        compared("Importing, client class included", times, unit="ms", base="handlebar"),
+        compared("Memory for it", sizes, unit="MiB", base="handlebar"),
+    ]
 
 
 def _median_of(python: list[str], code: str) -> float:

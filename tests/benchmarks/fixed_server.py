@@ -19,6 +19,9 @@ _DECISION = {
     "evaluatedRules": [],
 }
 _ANSWER = {"agentId": "agent-1", "agent_id": "agent-1", "lockdown": {"active": False}, **_DECISION}
+_BODY = json.dumps(_ANSWER).encode()
+END = _BODY[-20:]
+"""So every answer ends, and nothing else in it does."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -26,14 +29,13 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         """Answer until the client goes away."""
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        body = json.dumps(_ANSWER).encode()
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_BODY)
         received = b""
         while data := self.request.recv(65536):
             received += data
             while (end := _request_end(received)) is not None:
                 received = received[end:]
-                self.request.sendall(head + body)
+                self.request.sendall(head + _BODY)
 
 
 class _Server(socketserver.ThreadingTCPServer):

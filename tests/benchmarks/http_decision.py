@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 import urllib3
 
 from handlebar.core import Handlebar, HandlebarClientConfig, RunConfig
-from tests.benchmarks.fixed_server import fixed_server
-from tests.benchmarks.peers import peer_arms
-from tests.benchmarks.timing import Arm, arm, medians, table
+from tests.benchmarks.fixed_server import END, fixed_server
+from tests.benchmarks.peers import PEER, peer_process
+from tests.benchmarks.tables import Table, compared
+from tests.benchmarks.timing import Arm, arm, medians
 
 ARGS = {"order_id": "A-17", "amount": 40.0, "note": "the customer says that the parcel never came"}
 _BODY = json.dumps({"phase": "tool.before", "agentId": "agent-1", "tool": {"name": "issue_refund"}, "args": ARGS})
@@ -21,16 +24,29 @@ _HEADERS = {"authorization": "Bearer key", "content-type": "application/json"}
 _PATH = "/v1/runs/run-1/evaluate"
 
 
-def report(peer_python: Path | None) -> str:
+def report(peer_python: Path | None) -> list[Table]:
     """Measure, and return the table."""
-    with fixed_server() as port, peer_arms(peer_python, port) as peers:
+    with fixed_server() as port, _peer_arms(peer_python, port) as peers:
         config = HandlebarClientConfig("bench", api_key="key", api_endpoint=f"http://127.0.0.1:{port}", poll_seconds=0)
         client = Handlebar.init_sync(config)
         run = client.start_run_sync(RunConfig("run-1"))
         ours = {"handlebar, before_tool_sync": arm(lambda: run.before_tool_sync("issue_refund", ARGS))}
         figures = medians({"raw socket": _raw_socket(port), **_below(port), **ours, **peers}, calls=300)
         client.shutdown_sync()
-    return table("One decision over HTTP", figures, base="raw socket")
+    return [compared("One decision over HTTP", figures, base="raw socket")]
+
+
+@contextmanager
+def _peer_arms(python: Path | None, port: int) -> Iterator[dict[str, Arm]]:
+    """Run the peer against the server at *port*; yield its arms."""
+    if python is None:
+        yield {}
+        return
+    with peer_process(python, "peer_decisions.py", port) as ask:
+        yield {
+            f"{PEER}, blocking call": lambda calls: ask("blocking", max(5, calls // 20)),
+            f"{PEER}, one httpx client on one loop": lambda calls: ask("one loop", calls),
+        }
 
 
 def _raw_socket(port: int) -> Arm:
@@ -39,9 +55,13 @@ def _raw_socket(port: int) -> Arm:
     head = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
     request = f"POST {_PATH} HTTP/1.1\r\nhost: x\r\n{head}content-length: {len(_BODY)}\r\n\r\n{_BODY}".encode()
 
-    def call() -> None:
+    def call() -> bytes:
         connection.sendall(request)
-        connection.recv(65536)
+        answer = b""
+        # What is left of an answer would be taken for the next one.
+        while not answer.endswith(END):
+            answer += connection.recv(65536)
+        return answer
 
     return arm(call)
 

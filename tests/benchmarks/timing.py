@@ -32,10 +32,3 @@ def medians(arms: Mapping[str, Arm], *, calls: int) -> dict[str, float]:
         measure(max(1, calls // 10))
     rounds = [{name: measure(calls) for name, measure in arms.items()} for _ in range(ROUNDS)]
     return {name: statistics.median(each[name] for each in rounds) for name in arms}
-
-
-def table(title: str, figures: Mapping[str, float], *, unit: str = "µs", base: str) -> str:
-    """Return the figures as Markdown, each with its ratio to that of *base*."""
-    lines = [f"| {title} | {unit} | ratio |", "|---|---:|---:|"]
-    lines += [f"| {name} | {value:,.1f} | {value / figures[base]:.2f} |" for name, value in figures.items()]
-    return "\n".join(lines)

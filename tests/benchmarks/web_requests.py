@@ -11,7 +11,8 @@ from werkzeug.test import EnvironBuilder
 from handlebar.core import Sink
 from handlebar.integrations.flask import Handlebar
 from tests.benchmarks.fixed_server import fixed_server
-from tests.benchmarks.timing import Arm, arm, medians, table
+from tests.benchmarks.tables import Table, compared
+from tests.benchmarks.timing import Arm, arm, medians
 from tests.support.control import a_policy, a_rule
 
 _RULE = a_rule({"kind": "toolArg", "type": "number", "path": "amount", "op": "gt", "value": 500}, tool="refund")
@@ -23,7 +24,7 @@ class _Nowhere(Sink):
         """Take them."""
 
 
-def report() -> str:
+def report() -> list[Table]:
     """Measure, and return the table."""
     with ExitStack() as stack:
         embedded = {"endpoint": "sqlite://", "policies": [a_policy(_RULE)]}
@@ -37,7 +38,7 @@ def report() -> str:
             "a run, one decision; over HTTP": _governed(stack, _decision, **http),
         }
         figures = medians(arms, calls=300)
-    return table("One request to a Flask app", figures, base="Flask alone")
+    return [compared("One request to a Flask app", figures, base="Flask alone")]
 
 
 def _governed(stack: ExitStack, view: Any, **settings: Any) -> Arm:
