@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import http.client
+import queue
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, Protocol
 
 import requests
 import urllib3
 from attrs import Factory, frozen
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from handlebar._plumbing.bounded_reading import bounded
@@ -21,6 +24,9 @@ POOL_SIZE = 64
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
+
+# Of connections of anybody else's make, only urllib3 knows what to do with them.
+_USUAL = frozenset(bounded(kind) for kind in (HTTPConnection, HTTPSConnection))
 
 
 @frozen
@@ -95,7 +101,19 @@ class PoolLine:
 
     def send(self, request: Request, *, connect_timeout: float, read_timeout: float) -> Response:
         """Send, as `Line` says."""
-        return _read(self._ask(request, connect_timeout, read_timeout))
+        idle = self._idle()
+        if idle is None:
+            return _read(self._ask(request, connect_timeout, read_timeout))
+        headers = {**self._headers, **request.headers}
+        try:
+            answer = idle.ask(request.method, self._prefix + request.path, request.body, headers, timeout=read_timeout)
+            with closing(answer):
+                return Response(answer.status, answer.headers, _whole_body(answer, lambda: answer.length))
+        except BaseException:
+            idle.close()
+            raise
+        finally:
+            self._give_back(idle)
 
     def open(self, request: Request, *, connect_timeout: float, read_timeout: float) -> OpenResponse:
         """Open, as `Line` says."""
@@ -106,6 +124,26 @@ class PoolLine:
     def close(self) -> None:
         """Close, as `Line` says."""
         self._pool.close()
+
+    def _idle(self) -> Any:
+        """Take a connection that stands open out of the pool; None where there is none, or it is no usual one."""
+        if self._pool.proxy is not None:
+            return None
+        try:
+            connection = self._pool.pool.get_nowait()
+        except (queue.Empty, AttributeError):  # the last: the pool has been closed
+            return None
+        if type(connection) in _USUAL and connection.is_connected:
+            return connection
+        self._give_back(connection)
+        return None
+
+    def _give_back(self, connection: Any) -> None:
+        try:
+            self._pool.pool.put_nowait(connection)
+        except (queue.Full, AttributeError):  # as above
+            if connection is not None:
+                connection.close()
 
     def _ask(self, request: Request, connect_timeout: float, read_timeout: float) -> Any:
         return self._pool.urlopen(
@@ -232,14 +270,20 @@ def _share_tls_context(pool: Any) -> None:
 def _read(answer: Any) -> Response:
     """Read the whole answer, and give the connection back."""
     try:
-        body = answer.read(MAX_ANSWER_BYTES + 1)
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ValueError("the answer is too large")
-        # urllib3 notices a body that is too short only when it is asked for more.
-        if answer.length_remaining:
-            raise http.client.IncompleteRead(body, answer.length_remaining)
+        body = _whole_body(answer, lambda: answer.length_remaining)
     except BaseException:
         answer.close()
         raise
     answer.release_conn()
     return Response(answer.status, answer.headers, body)
+
+
+def _whole_body(answer: Any, remaining: Callable[[], int | None]) -> bytes:
+    """Read the body of *answer*; *remaining* tells how many bytes of it are still to come, where that is known."""
+    body: bytes = answer.read(MAX_ANSWER_BYTES + 1)
+    if len(body) > MAX_ANSWER_BYTES:
+        raise ValueError("the answer is too large")
+    # A body that is too short is noticed only when more is asked for.
+    if rest := remaining():
+        raise http.client.IncompleteRead(body, rest)
+    return body

@@ -270,11 +270,16 @@ def test_connecting_ends_with_the_deadline(full: socket.socket) -> None:
 
 
 def test_reading_has_a_timeout_of_its_own(server: HttpServer) -> None:
-    """For each piece of the answer: silence ends the call long before its deadline."""
-    server.behave(Hang())
+    """For each piece of the answer: silence ends the call long before its deadline, over a kept connection too."""
+    transport = Transport(server.url, {}, read_timeout=0.2)
     began = time.monotonic()
-    assert "timeout" == reason_of(Transport(server.url, {}, read_timeout=0.2), seconds=60)
+    server.behave(Hang(), times=1)
+    assert "timeout" == reason_of(transport, seconds=60)
+    assert 200 == sent(transport).status
+    server.behave(Hang(), times=1)
+    assert "timeout" == reason_of(transport, seconds=60)
     assert time.monotonic() - began < 10
+    transport.close()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"], ids=["a large body", "a TLS handshake"])
@@ -321,22 +326,48 @@ def endless_continue(connection: Connection) -> None:
         connection.pause(0.01)
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept one"])
 @pytest.mark.parametrize(
-    "behaviour", [HalfAnswer(), BrokenChunked(), ResetBefore(), huge_in_chunks, huge_head, no_http]
+    "behaviour",
+    [HalfAnswer(), BrokenChunked(), ResetBefore(), Huge(9 * 1024 * 1024), huge_in_chunks, huge_head, no_http],
 )
-def test_half_broken_and_boundless_answers(server: HttpServer, behaviour: Any) -> None:
+def test_half_broken_and_boundless_answers(server: HttpServer, behaviour: Any, kept: bool) -> None:
     """Row 9: each is a network error, and the next call works."""
-    server.behave(behaviour, times=1)
     transport = Transport(server.url, {})
-    assert "network" == reason_of(transport)
+    if kept:
+        sent(transport)
+    server.behave(behaviour, times=1)
+    # A repeatable one would be sent again, where it could be that the server had closed the connection.
+    assert "network" == _reason(transport, Request("POST", "/v1/agents", b"{}", repeatable=False))
     assert 200 == sent(transport).status
+    assert [1, 1, 2][not kept :] == [request.connection for request in server.requests]
     transport.close()
 
 
-def test_an_answer_that_is_always_about_to_come(server: HttpServer) -> None:
+def test_an_answer_that_ends_with_its_connection(server: HttpServer) -> None:
+    """Is whole when the connection is closed, a kept one too, and the next call has another."""
+    transport = Transport(server.url, {})
+    sent(transport)
+    server.behave(_say_all_and_close, times=1)
+    assert [b"all of it", b'{"agentId": "agent-1"}'] == [sent(transport).body for _ in range(2)]
+    assert [1, 1, 2] == [request.connection for request in server.requests]
+    transport.close()
+
+
+def _say_all_and_close(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it")
+    connection.close()
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept one"])
+def test_an_answer_that_is_always_about_to_come(server: HttpServer, kept: bool) -> None:
     """Row 17: ends with the deadline."""
+    transport = Transport(server.url, {})
+    if kept:
+        sent(transport)
     server.behave(endless_continue)
-    assert "timeout" == reason_of(Transport(server.url, {}), seconds=0.5)
+    assert "timeout" == reason_of(transport, seconds=0.5)
+    transport.close()
 
 
 def test_an_answer_in_chunks(server: HttpServer) -> None:
