@@ -125,6 +125,21 @@ def test_a_failure_of_the_database(office: Office) -> None:
     assert ["a", "c"] == office.notes
 
 
+def test_a_failure_of_one_who_is_alone(office: Office) -> None:
+    """Undoes what he has written, and is told as it is; what the database refuses, as its failure."""
+    with pytest.raises(ValueError, match="mine"):
+        office.ask(fails_after("a", ValueError("mine"))).result(PATIENT)
+    with pytest.raises(UnreachableError, match="no such table"):
+        office.ask(_writes_and_is_refused).result(PATIENT)
+    assert "c" == office.ask(writes("c")).result(PATIENT)
+    assert (3, ["c"]) == (office.transactions, office.notes)
+
+
+def _writes_and_is_refused(connection: Connection) -> None:
+    writes("b")(connection)
+    connection.exec_driver_sql("INSERT INTO unknown VALUES (1)")
+
+
 def test_a_full_database(office: Office) -> None:
     """Where the database undoes everything, everybody is told why, and nothing is stored."""
     with office.database.write(Deadline.after(PATIENT)) as connection:
