@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 
 from handlebar._plumbing.clock import Deadline
 from handlebar._plumbing.http_lines import Request, Response
@@ -217,6 +218,42 @@ def test_the_environments_proxy_is_used(server: HttpServer, monkeypatch: pytest.
     transport.close()
 
 
+def test_a_proxy_is_told_who_asks_each_time(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a kept connection, too."""
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//user:word@"))
+    transport = Transport("http://plane.invalid", {})
+    for _ in range(2):
+        sent(transport)
+    assert [(1, "Basic dXNlcjp3b3Jk")] * 2 == [
+        (request.connection, request.headers.get("proxy-authorization")) for request in server.requests
+    ]
+    transport.close()
+
+
+def test_a_connection_of_somebody_elses_make_is_asked_its_own_way(server: HttpServer) -> None:
+    """What a session's adapter connects by sees every request, over a kept connection too."""
+    asked: list[str] = []
+
+    class Theirs(HTTPConnection):
+        def request(self, method: str, *args: Any, **kwargs: Any) -> None:
+            asked.append(method)
+            super().request(method, *args, **kwargs)
+
+    class Connecting(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+            pool = super().get_connection_with_tls_context(*args, **kwargs)
+            pool.ConnectionCls = Theirs
+            return pool
+
+    with requests.Session() as session:
+        session.mount("http://", Connecting())
+        transport = Transport(server.url, {}, session=session)
+        assert [200, 200] == [sent(transport).status for _ in range(2)]
+        transport.close()
+    assert ["POST", "POST"] == asked
+    assert 1 == server.connections
+
+
 def test_a_child_opens_connections_of_its_own(server: HttpServer) -> None:
     """Row 1: one that two processes share hands one of them the other's answer."""
     transport = Transport(server.url, {})
@@ -340,7 +377,7 @@ def test_half_broken_and_boundless_answers(server: HttpServer, behaviour: Any, k
     # A repeatable one would be sent again, where it could be that the server had closed the connection.
     assert "network" == _reason(transport, Request("POST", "/v1/agents", b"{}", repeatable=False))
     assert 200 == sent(transport).status
-    assert [1, 1, 2][not kept :] == [request.connection for request in server.requests]
+    assert [*([1] if kept else []), 1, 2] == [request.connection for request in server.requests]
     transport.close()
 
 
