@@ -82,7 +82,6 @@ class Batcher(Generic[T]):
         self._tally = tally
         self._name = name
         self._interval = interval
-        self._depth = depth
         self._half = max(1, depth // 2)
         # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
         self._queue: queue.Queue[list[T]] = queue.Queue(depth)
@@ -115,6 +114,7 @@ class Batcher(Generic[T]):
             self._inside.discard(ident)
         if number % self._half == self._half - 1:
             self._bell.put(None)
+        # Mostly the thread works: to ask is quicker than to try.
         if not self._working.locked() and self._working.acquire(blocking=False):
             self._start()
 
@@ -167,7 +167,7 @@ class Batcher(Generic[T]):
 
     def _push(self, parcel: list[T]) -> None:
         # Asked before: to be told by an exception takes as long as all the rest.
-        if self._queue.qsize() >= self._depth:
+        if self._queue.full():
             self._drop_oldest()
         while True:
             try:

@@ -37,10 +37,11 @@ class PerProcess(Generic[T]):
 
     def get(self) -> T:
         """Return this process's value."""
+        key = _key()
         try:
-            return self._values[os.getpid(), id(threading.Lock)]  # as `_key` says: a call would cost as much again
+            return self._values[key]
         except KeyError:
-            return self._values.setdefault(_key(), self._make())
+            return self._values.setdefault(key, self._make())
 
     def peek(self) -> T | None:
         """Return this process's value if it has been made."""

@@ -108,7 +108,9 @@ class PoolLine:
         try:
             answer = idle.ask(request.method, self._prefix + request.path, request.body, headers, timeout=read_timeout)
             with closing(answer):
-                return Response(answer.status, answer.headers, _whole_body(answer, lambda: answer.length))
+                body = answer.read(MAX_ANSWER_BYTES + 1)
+                _check(body, answer.length)
+                return Response(answer.status, answer.headers, body)
         except BaseException:
             idle.close()
             raise
@@ -270,7 +272,8 @@ def _share_tls_context(pool: Any) -> None:
 def _read(answer: Any) -> Response:
     """Read the whole answer, and give the connection back."""
     try:
-        body = _whole_body(answer, lambda: answer.length_remaining)
+        body = answer.read(MAX_ANSWER_BYTES + 1)
+        _check(body, answer.length_remaining)
     except BaseException:
         answer.close()
         raise
@@ -278,12 +281,10 @@ def _read(answer: Any) -> Response:
     return Response(answer.status, answer.headers, body)
 
 
-def _whole_body(answer: Any, remaining: Callable[[], int | None]) -> bytes:
-    """Read the body of *answer*; *remaining* tells how many bytes of it are still to come, where that is known."""
-    body: bytes = answer.read(MAX_ANSWER_BYTES + 1)
+def _check(body: bytes, missing: int | None) -> None:
+    """Raise where *body* is too large, or not whole: of what was announced, so many bytes have not come."""
     if len(body) > MAX_ANSWER_BYTES:
         raise ValueError("the answer is too large")
-    # A body that is too short is noticed only when more is asked for.
-    if rest := remaining():
-        raise http.client.IncompleteRead(body, rest)
-    return body
+    # The libraries notice a body that is too short only when they are asked for more.
+    if missing:
+        raise http.client.IncompleteRead(body, missing)

@@ -94,7 +94,7 @@ class PolicySources:
 
     def latest(self) -> Reading:
         """Return what they hold, as it was a second ago at most, unless another thread is just reading it."""
-        if not self._paths:
+        if not self.may_change:
             return self._first
         process = self._process.get()
         if monotonic() >= process.look_at and process.looking.acquire(blocking=False):

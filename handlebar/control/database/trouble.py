@@ -17,7 +17,7 @@ def unusable(message: str) -> UnreachableError:
 
 
 class _Reported:
-    """A context manager of two empty methods: a generator's would cost every decision a microsecond."""
+    """Is a class, because a generator would cost every decision a microsecond."""
 
     def __enter__(self) -> None:
         pass
