@@ -12,7 +12,7 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from handlebar.control.service import open_control_plane
 from handlebar.control.tables import approvals, chains, events, run_marks, runs, usage_hours, usage_of_actors
 from handlebar.core.schema.agents import AgentDescriptor, Tool
 from handlebar.server import create_app
+from tests.benchmarks.tables import Table
 from tests.benchmarks.timing import ROUNDS, arm, medians
 from tests.support.control import a_policy, a_rule
 
@@ -59,7 +60,7 @@ class Size:
         return _LONG if number == 0 else max(1, (self.events - _LONG) // max(1, self.runs - 1))
 
 
-def report(url: str, size: Size, *, fill: bool = True) -> str:
+def report(url: str, size: Size, *, fill: bool = True) -> Table:
     """Fill the database at *url*, measure every page, and return the table."""
     if fill:
         _fill(url, size)
@@ -72,12 +73,8 @@ def report(url: str, size: Size, *, fill: bool = True) -> str:
         client.post("/dashboard/log-in", data={"key": secret})
         arms = {name: arm(_looking(client, path)) for name, path in _pages(client, size).items()}
         figures = medians(arms, calls=5)
-    return _table(size, {name: value / 1000 for name, value in figures.items()})
-
-
-def _table(size: Size, figures: Mapping[str, float]) -> str:
-    lines = [f"| Dashboard, {size.runs:,} runs, {size.events:,} events, median of {ROUNDS * 5} | ms |", "|---|---:|"]
-    return "\n".join([*lines, *(f"| {name} | {value:,.1f} |" for name, value in figures.items())])
+    title = f"Dashboard, {size.runs:,} runs, {size.events:,} events, median of {ROUNDS * 5}"
+    return Table((title, "ms"), tuple((name, value / 1000) for name, value in figures.items()))
 
 
 def _looking(client: FlaskClient, path: str) -> Any:

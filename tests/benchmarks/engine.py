@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -32,19 +30,10 @@ class _Nowhere(Sink):
 def report(kernel_python: Path | None) -> list[Table]:
     """Measure, and return the tables."""
     ours = {"1 rule": _evaluation(1)} | {f"{count:,} rules": _evaluation(count) for count in (100, 1_000, 10_000)}
-    with _kernel_arm(kernel_python) as kernel:
+    with peer_process(kernel_python, "peer_engine.py") as ask:
+        kernel = {f"{KERNEL}, 100 rules": lambda calls: ask(100, calls // 10)} if ask else {}
         figures = medians({**ours, **kernel}, calls=3_000)
     return [compared("The engine, one evaluation", figures, base="100 rules"), _embedded()]
-
-
-@contextmanager
-def _kernel_arm(python: Path | None) -> Iterator[dict[str, Arm]]:
-    """Run the peer; yield its arm."""
-    if python is None:
-        yield {}
-        return
-    with peer_process(python, "peer_engine.py") as ask:
-        yield {f"{KERNEL}, 100 rules": lambda calls: ask(100, calls // 10)}
 
 
 def _evaluation(count: int) -> Arm:

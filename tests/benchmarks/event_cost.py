@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from handlebar.core.plane import EncodedEvent
@@ -15,6 +16,7 @@ from tests.benchmarks.peers import PEER
 from tests.benchmarks.tables import Table, compared
 from tests.benchmarks.timing import arm, medians
 
+ITEM = ("agent-1", ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench")))
 _FEW = 200
 """Events for which there is room in a queue, and which do not wake its thread."""
 
@@ -27,20 +29,25 @@ _MEMORY = (
 _ALL_OF_OURS = "; from handlebar.core import HandlebarClient, HandlebarClientConfig"
 
 
+def a_sink() -> QueuedSink:
+    """Return a sink with a queue of the documented size; what it delivers is encoded, and then thrown away."""
+
+    def record(agent_id: str, batch_id: str, events: Sequence[EncodedEvent], *, budget: float) -> None:
+        """Take them."""
+
+    return QueuedSink(
+        lambda tally: PlaneCourier(record, tally, room=50, close=lambda: None), QueueSettings(name="bench")
+    )
+
+
 def report(peer_python: Path | None) -> list[Table]:
     """Measure, and return the tables."""
     return [_events(), *_imports(peer_python)]
 
 
 def _events() -> Table:
-    def record(agent_id: str, batch_id: str, events: tuple[EncodedEvent, ...], *, budget: float) -> None:
-        """Take them."""
-
-    sink = QueuedSink(
-        lambda tally: PlaneCourier(record, tally, room=50, close=lambda: None), QueueSettings(name="bench")
-    )
-    event = ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench"))
-    put = arm(lambda: sink.put(("agent-1", event)))
+    sink = a_sink()
+    put = arm(lambda: sink.put(ITEM))
 
     def with_room(calls: int) -> float:
         sink.drain()

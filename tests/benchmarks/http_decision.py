@@ -5,16 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 import urllib3
 
 from handlebar.core import Handlebar, HandlebarClientConfig, RunConfig
 from tests.benchmarks.fixed_server import END, fixed_server
-from tests.benchmarks.peers import PEER, peer_process
+from tests.benchmarks.peers import PEER, Ask, peer_process
 from tests.benchmarks.tables import Table, compared
 from tests.benchmarks.timing import Arm, arm, medians
 
@@ -26,27 +25,28 @@ _PATH = "/v1/runs/run-1/evaluate"
 
 def report(peer_python: Path | None) -> list[Table]:
     """Measure, and return the table."""
-    with fixed_server() as port, _peer_arms(peer_python, port) as peers:
+    with fixed_server() as port, peer_process(peer_python, "peer_decisions.py", port) as ask:
         config = HandlebarClientConfig("bench", api_key="key", api_endpoint=f"http://127.0.0.1:{port}", poll_seconds=0)
         client = Handlebar.init_sync(config)
         run = client.start_run_sync(RunConfig("run-1"))
-        ours = {"handlebar, before_tool_sync": arm(lambda: run.before_tool_sync("issue_refund", ARGS))}
-        figures = medians({"raw socket": _raw_socket(port), **_below(port), **ours, **peers}, calls=300)
+        ours = {"handlebar, before_tool_sync": arm(lambda: decide(run))}
+        arms = {"raw socket": _raw_socket(port), **_below(port), **ours, **(_peer_arms(ask) if ask else {})}
+        figures = medians(arms, calls=300)
         client.shutdown_sync()
     return [compared("One decision over HTTP", figures, base="raw socket")]
 
 
-@contextmanager
-def _peer_arms(python: Path | None, port: int) -> Iterator[dict[str, Arm]]:
-    """Run the peer against the server at *port*; yield its arms."""
-    if python is None:
-        yield {}
-        return
-    with peer_process(python, "peer_decisions.py", port) as ask:
-        yield {
-            f"{PEER}, blocking call": lambda calls: ask("blocking", max(5, calls // 20)),
-            f"{PEER}, one httpx client on one loop": lambda calls: ask("one loop", calls),
-        }
+def decide(run: Any) -> None:
+    """Have a decision made by whoever is asked; one that the client gives by itself says otherwise."""
+    decision = run.before_tool_sync("issue_refund", ARGS)
+    assert decision.message == "No rule matched", decision
+
+
+def _peer_arms(ask: Ask) -> dict[str, Arm]:
+    return {
+        f"{PEER}, blocking call": lambda calls: ask("blocking", max(5, calls // 20)),
+        f"{PEER}, one httpx client on one loop": lambda calls: ask("one loop", calls),
+    }
 
 
 def _raw_socket(port: int) -> Arm:

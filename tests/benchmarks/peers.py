@@ -33,8 +33,11 @@ def peer_environment(package: str) -> Iterator[Path | None]:
 
 
 @contextmanager
-def peer_process(python: Path, script: str, *arguments: Any) -> Iterator[Ask]:
-    """Run *script*, one of this folder, by a peer's interpreter; yield what asks it for figures."""
+def peer_process(python: Path | None, script: str, *arguments: Any) -> Iterator[Ask | None]:
+    """Run *script*, one of this folder, by a peer's interpreter; yield what asks it for figures, None without one."""
+    if python is None:
+        yield None
+        return
     file = Path(__file__).with_name(script)
     # Isolated: it must not find our package.
     command = [str(python), "-I", "-W", "ignore", str(file), *map(str, arguments)]

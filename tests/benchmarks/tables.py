@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
@@ -39,7 +39,7 @@ def compared(title: str, figures: Mapping[str, float], *, unit: str = "µs", bas
     return Table((title, unit, "ratio"), tuple((name, value, value / figures[base]) for name, value in figures.items()))
 
 
-def _line(cells: list[str] | tuple[str, ...]) -> str:
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

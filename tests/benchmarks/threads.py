@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,11 +24,9 @@ from handlebar.core import (
     RunConfig,
     TokenUsage,
 )
-from handlebar.core.schema.events import ErrorData, ErrorEvent
-from handlebar.core.sinks.delivering import PlaneCourier
-from handlebar.core.sinks.queued import QueuedSink, QueueSettings
+from tests.benchmarks.event_cost import ITEM, a_sink
 from tests.benchmarks.fixed_server import fixed_server
-from tests.benchmarks.http_decision import ARGS
+from tests.benchmarks.http_decision import ARGS, decide
 from tests.benchmarks.peers import peer_process
 from tests.benchmarks.tables import Cell, Table
 from tests.support.control import a_policy, a_rule
@@ -51,12 +50,16 @@ def report(peer_python: Path | None) -> list[Table]:
 
 
 def _decisions(peer_python: Path | None) -> Table:
-    with fixed_server() as port, _client(_over_http(port)) as client, _httpx(peer_python, port) as httpx:
+    with (
+        fixed_server() as port,
+        _client(_over_http(port)) as client,
+        peer_process(peer_python, "peer_decisions.py", port) as ask,
+    ):
         rates: dict[tuple[str, int], Rate] = {}
         for number in THREADS:
-            rates["handlebar, before_tool_sync", number] = _repeated(client, number, _decision)
-            if httpx is not None:
-                rates["httpx alone, one client", number] = lambda number=number: httpx(number)  # type: ignore[misc]
+            rates["handlebar, before_tool_sync", number] = _repeated(client, number, decide)
+            if ask is not None:
+                rates["httpx alone, one client", number] = partial(ask, "httpx", number, SECONDS)
         return Table(("Decisions over HTTP", "threads", "a second"), _rows(rates))
 
 
@@ -90,15 +93,6 @@ def _client(settings: dict[str, Any]) -> Iterator[Any]:
         client.shutdown_sync()
 
 
-@contextmanager
-def _httpx(python: Path | None, port: int) -> Iterator[Callable[[int], float] | None]:
-    if python is None:
-        yield None
-        return
-    with peer_process(python, "peer_decisions.py", port) as ask:
-        yield lambda threads: ask("httpx", threads, SECONDS)
-
-
 def _repeated(client: Any, threads: int, act: Callable[[Any], object]) -> Rate:
     """Return what tells how often a second *threads*, each with a run of its own, get *act* done."""
 
@@ -120,10 +114,6 @@ def _repeated(client: Any, threads: int, act: Callable[[Any], object]) -> Rate:
     return rate
 
 
-def _decision(run: Any) -> None:
-    assert run.before_tool_sync("issue_refund", ARGS).allowed
-
-
 def _message(run: Any) -> None:
     run.before_llm_sync([LLMMessage(role="user", content="Where is order A-17?")])
 
@@ -131,22 +121,17 @@ def _message(run: Any) -> None:
 def _step(run: Any) -> None:
     _message(run)
     run.after_llm_sync(LLMResponse([], MODEL, usage=TokenUsage(input_tokens=31, output_tokens=9)))
-    _decision(run)
+    decide(run)
     run.after_tool_sync("issue_refund", ARGS, ["shipped"], duration_ms=4.2)
 
 
 def _puts() -> Table:
     """Let eight threads queue events at once: what each waits for it."""
-    event = ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench"))
-    sink = QueuedSink(
-        lambda tally: PlaneCourier(lambda *batch, budget: None, tally, room=50, close=lambda: None),
-        QueueSettings(name="bench"),
-    )
     bare: queue.Queue[object] = queue.Queue()
-    with closing(sink):
+    with closing(a_sink()) as sink:
         rows = (
-            ("an event, the queue full", *_times(lambda: sink.put(("agent-1", event)))),
-            ("`queue.Queue` alone", *_times(lambda: bare.put_nowait(event))),
+            ("an event, the queue full", *_times(lambda: sink.put(ITEM))),
+            ("`queue.Queue` alone", *_times(lambda: bare.put_nowait(ITEM))),
         )
     return Table(("8 threads put, as fast as they can", "p50 µs", "p99 µs"), rows)
 
@@ -168,7 +153,7 @@ def _times(put: Callable[[], object]) -> tuple[float, float]:
 
 
 def _bursts() -> Table:
-    makers = {"of decisions": _decision, "of messages, as fast as they can": _message}
+    makers = {"of decisions": decide, "of messages, as fast as they can": _message}
     rows = tuple(
         (maker, queued, *_burst(make, *sizes)) for maker, make in makers.items() for queued, sizes in QUEUES.items()
     )
