@@ -9,9 +9,11 @@ from typing import Any
 
 from handlebar.control.browser_access import BrowserAccess
 from handlebar.control.database import Database
+from handlebar.control.database.urls import is_in_this_process
 from handlebar.control.keys import KeyRing
 from handlebar.control.service import THE_TENANT
 from handlebar.server.app import create_app
+from handlebar.server.dispatching import TaskDispatcher
 
 _THREADS = 16
 _MOST_BYTES = 16 * 1024 * 1024
@@ -53,7 +55,13 @@ def serve(
     app = create_app(database, policies=policies)
     with closing(app.extensions["handlebar"]):
         server = create_server(
-            app, host=host, port=port, threads=_THREADS, ident=None, max_request_body_size=_MOST_BYTES
+            app,
+            host=host,
+            port=port,
+            threads=_THREADS,
+            ident=None,
+            max_request_body_size=_MOST_BYTES,
+            _dispatcher=_dispatcher(database),
         )
         with closing(server):
             _show_first_key(database)
@@ -63,6 +71,11 @@ def serve(
                 _say(f"Open the dashboard: {address}/dashboard/link/{_new_link(database)}")
             _say(f"Handlebar listens on {address}")
             server.run()
+
+
+def _dispatcher(database: str) -> TaskDispatcher | None:
+    """Return what gives requests to threads; None for waitress's own, where they wait for a database side by side."""
+    return TaskDispatcher(_THREADS) if is_in_this_process(database) else None
 
 
 def _show_first_key(url: str) -> None:

@@ -90,4 +90,4 @@ def test_any_name_in_a_path_is_answered(caller: Caller, path: str, query: str) -
     assert is_sound(caller, "POST", f"/v1/runs/{name}/start", json.dumps({"agentId": agent}).encode())
     assert is_sound(caller, "GET", f"/v1/approvals/{name}", b"")
     assert is_sound(caller, "GET", f"/v1/runs?limit={quote(query, safe='', errors='replace')}", b"")
-    assert is_sound(caller, "GET", f"/{name}", b"")
+    assert is_sound(caller, "GET", f"/nowhere/{name}", b"")

@@ -26,11 +26,20 @@ def opener_of(url: str, *, field: str) -> Callable[[], OpenedDatabase]:
         parsed = make_url(url)
     except SQLAlchemyError as error:
         raise _not_allowed(field, url) from error
-    if parsed.get_backend_name() == "sqlite" and not parsed.host:
+    if _is_sqlite(parsed):
         return lambda: SqliteDatabase(parsed)
     if parsed.drivername == "postgresql+psycopg":
         return _opener_of_postgres(parsed, field)
     raise _not_allowed(field, url)
+
+
+def is_in_this_process(url: str) -> bool:
+    """Whether the database at *url*, one that can be opened, runs in this process, as SQLite does."""
+    return _is_sqlite(make_url(url))
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and not url.host
 
 
 def _opener_of_postgres(url: URL, field: str) -> Callable[[], OpenedDatabase]:
