@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from handlebar.control.browser_access import BrowserAccess
@@ -16,6 +17,9 @@ from handlebar.server.app import create_app
 from handlebar.server.dispatching import TaskDispatcher
 
 _THREADS = 16
+_SWITCH_INTERVAL = 0.001
+"""Seconds after which a thread that computes lets another go on. With Python's usual five times as many, waitress's
+loop looks again and again at a connection that a thread has begun to write to, and keeps that one from going on."""
 _MOST_BYTES = 16 * 1024 * 1024
 """Waitress itself refuses more, in plain text; the app refuses less already, in JSON."""
 
@@ -53,7 +57,7 @@ def serve(
     # It tells of every request that finds all threads busy, which under load is most: dearer than to answer them.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app = create_app(database, policies=policies)
-    with closing(app.extensions["handlebar"]):
+    with closing(app.extensions["handlebar"]), _dispatching(database) as dispatcher:
         server = create_server(
             app,
             host=host,
@@ -61,7 +65,7 @@ def serve(
             threads=_THREADS,
             ident=None,
             max_request_body_size=_MOST_BYTES,
-            _dispatcher=_dispatcher(database),
+            _dispatcher=dispatcher,
         )
         with closing(server):
             _show_first_key(database)
@@ -73,9 +77,20 @@ def serve(
             server.run()
 
 
-def _dispatcher(database: str) -> TaskDispatcher | None:
-    """Return what gives requests to threads; None for waitress's own, where they wait for a database side by side."""
-    return TaskDispatcher(_THREADS) if is_in_this_process(database) else None
+@contextmanager
+def _dispatching(database: str) -> Iterator[TaskDispatcher | None]:
+    """Give what hands requests to threads; None for waitress's own, where they wait for a database side by side."""
+    if not is_in_this_process(database):
+        yield None
+        return
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    dispatcher = TaskDispatcher(_THREADS)
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.shutdown(timeout=0)
+        sys.setswitchinterval(usual)
 
 
 def _show_first_key(url: str) -> None:

@@ -16,9 +16,11 @@ import requests
 from handlebar.control.database import Database
 from handlebar.control.keys import KeyRing
 from handlebar.errors import ConfigError, PolicyError
-from handlebar.server import create_app
+from handlebar.server import create_app, serve
+from handlebar.server.dispatching import TaskDispatcher
 from tests.support.control import ROOT, url_of
 from tests.support.servers import servers
+from tests.support.waiting import eventually, threads_named
 
 
 def test_the_first_key_is_shown_once(tmp_path: Path) -> None:
@@ -82,3 +84,25 @@ def test_a_link_to_the_dashboard(tmp_path: Path) -> None:
             assert 401 == browser.post(link, timeout=30).status_code
         process.terminate()
         assert 0 == process.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("database", "has_one"), [("sqlite://", True), ("postgresql+psycopg://nobody@localhost/none", False)]
+)
+def test_who_gives_requests_to_threads(database: str, has_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite it is our own; of a server that cannot start nothing stays behind."""
+    if not has_one:
+        pytest.importorskip("psycopg")
+    given: list[object] = []
+
+    def taken(app: object, *, _dispatcher: object, **more: object) -> None:
+        given.append(_dispatcher)
+        raise OSError("the port is taken")
+
+    monkeypatch.setattr("waitress.server.create_server", taken)
+    usual = sys.getswitchinterval()
+    with pytest.raises(OSError, match="taken"):
+        serve(database)
+    assert [has_one] == [isinstance(each, TaskDispatcher) for each in given]
+    assert usual == sys.getswitchinterval()
+    assert eventually(lambda: not threads_named("handlebar-server-"))
