@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
@@ -18,7 +19,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 _LONGEST_HOLD = 0.1
 _CLOSING_NAP = 0.01
-_AT_THE_DOOR = frozenset({"reentry", "interrupted", "overflow"})  # no courier has seen what is dropped so
+_AT_THE_DOOR = frozenset({"interrupted", "overflow"})  # no courier has seen what is dropped so
 
 Ticket = queue.SimpleQueue[None]
 """Where somebody waits who wants to know when all that was queued before is gone."""
@@ -58,8 +59,10 @@ class Batcher(Generic[T]):
     """
     Queues items for one daemon thread, which is started by the first of them; belongs to one process.
 
-    Thread-safe. `put` may be called from signal handlers and `__del__` methods, wherever they interrupt: the
-    locks of `queue.Queue` are not re-entrant, so what comes while its own thread is inside is turned away.
+    Thread-safe. `put` may be called from signal handlers and `__del__` methods, wherever they interrupt. It waits for
+    no lock: threads that wait for each other's would take a thousand times as long as what they wait for. One thread
+    at a time has the door, and lets all in that has arrived; whoever finds it taken leaves his item before it, where
+    the next one to come finds it, the daemon at the latest.
 
     Args:
         courier: Takes what was queued.
@@ -70,7 +73,8 @@ class Batcher(Generic[T]):
 
         depth: So many items wait at most; the oldest make room.
 
-        interval: Seconds after which the thread looks by itself; it is woken when half the queue is filled.
+        interval: Seconds after which the thread looks by itself; it is woken when there is enough for one delivery, or
+            half the queue is filled.
 
         closing: Seconds that closing may take; what is open when the interpreter exits is closed then.
     """
@@ -82,13 +86,18 @@ class Batcher(Generic[T]):
         self._tally = tally
         self._name = name
         self._interval = interval
-        self._half = max(1, depth // 2)
+        self._depth = depth
+        self._enough = max(1, min(depth // 2, courier.room))
         # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
         self._queue: queue.Queue[list[T]] = queue.Queue(depth)
+        self._arrived: deque[list[T]] = deque()
+        # Held by whoever puts into the queue or takes out of it: the queue's own lock is free then.
+        self._door = threading.Lock()
+        # For what it is held; None in the moments in which it is taken and given back.
+        self._purpose: list[T] | list[list[T]] | None = None
         # Rung by None (there is work) or by a ticket; unlike an Event it can be rung from a signal handler.
         self._bell: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._tickets: list[Ticket] = []
-        self._inside: set[int] = set()
         # Held for as long as the thread works.
         self._working = threading.Lock()
         self._worker: int | None = None
@@ -98,21 +107,15 @@ class Batcher(Generic[T]):
 
     def put(self, item: T) -> None:
         """Queue *item*; never waits, raises nothing of its own."""
-        ident = threading.get_ident()
-        if ident in self._inside:
-            self._tally.turn_away("reentry")
-            return
         parcel = [item]
         try:
             number = self._tally.came_in.step()
-            self._inside.add(ident)
-            self._push(parcel)
+            self._arrived.append(parcel)
+            self._let_in(parcel)
         except BaseException:
             self._interrupted(parcel)
             raise
-        finally:
-            self._inside.discard(ident)
-        if number % self._half == self._half - 1:
+        if number % self._enough == self._enough - 1:
             self._bell.put(None)
         # Mostly the thread works: to ask is quicker than to try.
         if not self._working.locked() and self._working.acquire(blocking=False):
@@ -162,27 +165,44 @@ class Batcher(Generic[T]):
         return seconds if limit is None else min(seconds, limit.remaining())
 
     @property
+    def _here(self) -> int:
+        """How many wait, some of them perhaps twice."""
+        return self._queue.qsize() + len(self._arrived)
+
+    @property
     def _out_of_time(self) -> bool:
         return self._limit is not None and self._limit.passed
 
-    def _push(self, parcel: list[T]) -> None:
-        # Asked before: to be told by an exception takes as long as all the rest.
-        if self._queue.full():
-            self._drop_oldest()
-        while True:
-            try:
-                self._queue.put_nowait(parcel)
-            except queue.Full:
-                self._drop_oldest()
-            else:
-                return
-
-    def _drop_oldest(self) -> None:
-        try:
-            oldest = self._queue.get_nowait()
-        except queue.Empty:  # the thread was faster
+    def _let_in(self, parcel: list[T]) -> None:
+        """Let in what has arrived, *parcel* too, unless somebody has the door, who does so for everybody."""
+        if not self._door.acquire(blocking=False):
+            self._keep_to_depth()
             return
-        self._discard(oldest, "overflow")
+        try:
+            self._purpose = parcel
+            self._move()
+        except BaseException:
+            self._free_the_queue()
+            raise
+        finally:
+            self._purpose = None
+            self._door.release()
+
+    def _keep_to_depth(self) -> None:
+        """Drop the oldest of too many before the door: whoever has it is held up for long."""
+        if len(self._arrived) > self._depth:
+            with suppress(IndexError):  # they have been let in meanwhile
+                self._discard(self._arrived[-self._depth - 1], "overflow")
+
+    def _move(self) -> None:
+        """Move what has arrived into the queue, where the oldest make room; until it is there it stays in sight."""
+        while self._arrived:
+            if parcel := self._arrived[0]:
+                # Asked before: to be told by an exception takes as long as all the rest.
+                if self._queue.full():
+                    self._discard(self._queue.get_nowait(), "overflow")
+                self._queue.put(parcel, block=False)
+            self._arrived.popleft()
 
     def _discard(self, parcel: list[T], reason: str) -> None:
         """Drop what is in *parcel*; whoever has taken it out before has counted it."""
@@ -193,10 +213,16 @@ class Batcher(Generic[T]):
         self._tally.drop(reason)
 
     def _interrupted(self, parcel: list[T]) -> None:
-        """Clean up after a signal handler that raised while we were in the queue's code."""
+        """Clean up after a signal handler that raised while we were at the door or in the queue's code."""
         self._discard(parcel, "interrupted")
-        # An exception between `acquire` and the `with` block leaves the lock held for ever. What nobody gives
-        # back in this time was left by us; gevent's queue has no such lock.
+        # Nobody else stops for so long between taking the door and saying for what.
+        if self._purpose is parcel or self._door.acquire(timeout=_LONGEST_HOLD) or self._purpose is None:
+            self._purpose = None
+            self._door.release()
+
+    def _free_the_queue(self) -> None:
+        """Give back the queue's own lock, which an exception before its block leaves held for ever."""
+        # Who only asks how many there are gives it back in this time; gevent's queue has no such lock.
         mutex = getattr(self._queue, "mutex", None)
         if mutex is not None:
             mutex.acquire(timeout=_LONGEST_HOLD)
@@ -219,7 +245,7 @@ class Batcher(Generic[T]):
     def _work(self) -> None:
         self._worker = threading.get_ident()
         try:
-            while self._limit is None or self._queue.qsize():
+            while self._limit is None or self._here:
                 self._listen(self._nap())
                 self._deliver_waiting()
         finally:
@@ -232,7 +258,7 @@ class Batcher(Generic[T]):
         with suppress(RuntimeError):  # an interrupted `_start` has given it back already
             self._working.release()
         # Somebody may have rung, or put an item, just before, and have seen us work.
-        late = not self._bell.empty() or (self._limit is not None and self._queue.qsize())
+        late = not self._bell.empty() or (self._limit is not None and self._here > 0)
         if late and self._working.acquire(blocking=False):
             self._start()
 
@@ -254,7 +280,7 @@ class Batcher(Generic[T]):
             return 0.0
         if self._limit is not None:
             return _CLOSING_NAP
-        busy = self._tally.waiting >= self._half and self._courier.refusal is None
+        busy = self._tally.waiting >= self._enough and self._courier.refusal is None
         return 0.0 if busy else self._interval
 
     def _listen(self, seconds: float) -> None:
@@ -272,7 +298,7 @@ class Batcher(Generic[T]):
         """Deliver what is here now, then answer those who had come before."""
         tickets, self._tickets = self._tickets, []
         try:
-            left = self._queue.qsize()
+            left = self._here
             while left > 0 and (parcels := self._take(left)):
                 left -= len(parcels)
                 self._deliver(list(_opened(parcels)))
@@ -288,15 +314,13 @@ class Batcher(Generic[T]):
         if self._courier.refusal is not None and self._limit is None:
             return []
         parcels: list[list[T]] = []
-        ident = threading.get_ident()
-        try:
-            self._inside.add(ident)
-            for _ in range(min(most, self._courier.room)):
-                parcels.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass
-        finally:
-            self._inside.discard(ident)
+        with self._door:
+            self._purpose = parcels
+            self._move()
+            with suppress(queue.Empty):
+                for _ in range(min(most, self._courier.room)):
+                    parcels.append(self._queue.get_nowait())
+            self._purpose = None
         return parcels
 
     def _deliver(self, items: list[T]) -> None:
