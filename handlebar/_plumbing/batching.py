@@ -73,8 +73,7 @@ class Batcher(Generic[T]):
 
         depth: So many items wait at most; the oldest make room.
 
-        interval: Seconds after which the thread looks by itself; it is woken when there is enough for one delivery, or
-            half the queue is filled.
+        interval: Seconds after which the thread looks by itself; it is woken when a tenth of the queue is filled.
 
         closing: Seconds that closing may take; what is open when the interpreter exits is closed then.
     """
@@ -87,7 +86,7 @@ class Batcher(Generic[T]):
         self._name = name
         self._interval = interval
         self._depth = depth
-        self._enough = max(1, min(depth // 2, courier.room))
+        self._enough = max(1, depth // 10)
         # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
         self._queue: queue.Queue[list[T]] = queue.Queue(depth)
         self._arrived: deque[list[T]] = deque()

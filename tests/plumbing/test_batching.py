@@ -134,7 +134,7 @@ def test_items_come_without_anybody_asking() -> None:
     post.batcher.close()
 
 
-def test_a_queue_that_is_half_full_does_not_wait_for_the_interval() -> None:
+def test_a_queue_that_fills_does_not_wait_for_the_interval() -> None:
     """Much at once wakes the thread early."""
     post = _Post(interval=3600, depth=20)
     post.batcher.put(0)
