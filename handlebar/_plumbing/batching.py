@@ -89,6 +89,8 @@ class Batcher(Generic[T]):
         self._enough = max(1, depth // 10)
         # A parcel is a list, so that it can be emptied when nobody knows any more whether it is in the queue.
         self._queue: queue.Queue[list[T]] = queue.Queue(depth)
+        # For at least so many there is room in it.
+        self._room = 0
         self._arrived: deque[list[T]] = deque()
         # Held by whoever puts into the queue or takes out of it: the queue's own lock is free then.
         self._door = threading.Lock()
@@ -197,11 +199,18 @@ class Batcher(Generic[T]):
         """Move what has arrived into the queue, where the oldest make room; until it is there it stays in sight."""
         while self._arrived:
             if parcel := self._arrived[0]:
-                # Asked before: to be told by an exception takes as long as all the rest.
-                if self._queue.full():
-                    self._discard(self._queue.get_nowait(), "overflow")
+                if not self._room:
+                    self._make_room()
+                self._room -= 1
                 self._queue.put(parcel, block=False)
             self._arrived.popleft()
+
+    def _make_room(self) -> None:
+        # Asked seldom: to ask each time, or to be told by an exception, takes as long as all the rest.
+        self._room = self._depth - self._queue.qsize()
+        if not self._room:
+            self._discard(self._queue.get_nowait(), "overflow")
+            self._room = 1
 
     def _discard(self, parcel: list[T], reason: str) -> None:
         """Drop what is in *parcel*; whoever has taken it out before has counted it."""
