@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,12 +11,12 @@ from typing import Protocol
 
 from attrs import define
 
+from handlebar._plumbing import logs
 from handlebar._plumbing.clock import Deadline
+from handlebar._plumbing.time_limits import told
 
 PATIENCE = 0.01
 """Seconds that a request may take before those behind it are given to another thread, at most twice."""
-
-_logger = logging.getLogger(__name__)
 
 
 class Task(Protocol):
@@ -119,8 +118,8 @@ class TaskDispatcher:
     def _do(self, task: Task) -> None:
         try:
             task.service()
-        except BaseException:  # whatever it was, the next request is to find this thread alive
-            _logger.exception("A request could not be answered")
+        except BaseException as error:  # whatever it was, the next request is to find this thread alive
+            logs.warn_once_a_minute("server thread", "A request was not answered: %s", told(error))
 
     def _watch(self) -> None:
         """Hand the turn on where one request takes all of a look's time, as long as there is anything to do."""
