@@ -58,8 +58,8 @@ class TaskDispatcher:
         self._is_asked = threading.Event()
         self._is_closed = False
         self._turn = self._next_turn()
-        self._threads = [self._start(self._work, number) for number in range(1, threads + 1)]
-        self._threads.append(self._start(self._watch, "watch"))
+        self._workers = [self._start(self._work, number) for number in range(1, threads + 1)]
+        self._watcher = self._start(self._watch, "watch")
 
     def add_task(self, task: Task) -> None:
         """Have *task* done, in its turn."""
@@ -69,28 +69,25 @@ class TaskDispatcher:
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """
-        Finish what is under way, begin nothing more, and end the threads.
+        Finish what has been asked while there is time, and end the threads.
 
         Args:
-            cancel_pending: Whether to cancel what has not begun.
+            cancel_pending: Whether to cancel what has not begun by then.
 
-            timeout: Seconds to wait for what is under way.
+            timeout: Seconds to wait.
 
         Returns:
-            Whether what has not begun was cancelled.
+            Whether what has not begun was to be cancelled.
         """
         deadline = Deadline.after(timeout)
-        self._is_closed = self._turn.is_over = True
-        pending = self._pending()
         self._tasks.put(None)
-        for _ in self._threads:
-            self._turns.put(None)
         self._is_asked.set()
-        for thread in self._threads:
-            thread.join(deadline.remaining())
+        for worker in self._workers:
+            worker.join(deadline.remaining())
+        self._end()
+        self._watcher.join(deadline.remaining())
         if cancel_pending:
-            for task in pending:
-                task.cancel()
+            self._cancel_pending()
         return cancel_pending
 
     def _start(self, work: Callable[[], None], name: object) -> threading.Thread:
@@ -108,12 +105,20 @@ class TaskDispatcher:
             while not turn.is_over:
                 task = self._tasks.get()
                 if task is None:
-                    self._tasks.put(None)
+                    self._end()
                     return
                 turn.begun += 1
                 turn.is_busy = True
                 self._do(task)
                 turn.is_busy = False
+
+    def _end(self) -> None:
+        """Let no thread wait any more: neither for its turn nor for something to do, nor to see how another does."""
+        self._is_closed = True
+        self._tasks.put(None)
+        for _ in self._workers:
+            self._turns.put(None)
+        self._is_asked.set()
 
     def _do(self, task: Task) -> None:
         try:
@@ -141,9 +146,11 @@ class TaskDispatcher:
         if not self._tasks.empty():
             self._is_asked.set()
 
-    def _pending(self) -> list[Task]:
-        found = []
+    def _cancel_pending(self) -> None:
         with suppress(Empty):
-            while task := self._tasks.get_nowait():
-                found.append(task)
-        return found
+            while True:
+                task = self._tasks.get_nowait()
+                if task is not None:
+                    task.cancel()
+        # Whoever is held up still is to find that this is the end.
+        self._tasks.put(None)

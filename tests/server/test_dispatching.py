@@ -171,31 +171,41 @@ def test_an_end_with_nothing_to_do() -> None:
         assert not threads_named("handlebar-server-")
 
 
-def test_an_end_while_there_is_something_to_do() -> None:
-    """What is under way is finished, what has not begun is cancelled, and never begins."""
+@pytest.mark.parametrize("threads", [1, THREADS])
+def test_an_end_while_there_is_something_to_do(threads: int) -> None:
+    """What has been asked is still answered, by others than who is held up as well."""
     gate = threading.Event()
-    dispatcher = TaskDispatcher(1)
+    dispatcher = TaskDispatcher(threads)
     hanging = Asked(gate.wait)
     dispatcher.add_task(hanging)
-    assert eventually(lambda: bool(hanging.by))
     waiting = asked(dispatcher, 3)
     threading.Timer(0.2, gate.set).start()
     assert dispatcher.shutdown()
-    assert hanging.is_done.is_set()
     assert not threads_named("handlebar-server-")
-    assert [([], True)] * 3 == [(each.by, each.is_cancelled) for each in waiting]
+    assert [(1, False)] * 4 == [(len(each.by), each.is_cancelled) for each in (hanging, *waiting)]
 
 
-def test_an_end_that_is_not_waited_for() -> None:
-    """A request that goes on longer is left alone when its time is over; what has not begun is left alone on demand."""
+def test_an_end_whose_time_is_over() -> None:
+    """What goes on longer is left alone, what has not begun is cancelled, and the threads end when they can."""
     dispatcher = TaskDispatcher(1)
     with held_up(dispatcher, 1) as (hanging,):
-        assert eventually(lambda: bool(hanging.by))
-        (waiting,) = asked(dispatcher, 1)
-        assert not dispatcher.shutdown(cancel_pending=False, timeout=0.1)
+        waiting = asked(dispatcher, 3)
+        assert dispatcher.shutdown(timeout=0.1)
         assert not hanging.is_done.is_set()
-    assert dispatcher.shutdown()
-    assert ([], False) == (waiting.by, waiting.is_cancelled)
+        assert [([], True)] * 3 == [(each.by, each.is_cancelled) for each in waiting]
+    assert eventually(lambda: not threads_named("handlebar-server-"))
+    assert [[]] * 3 == [each.by for each in waiting]
+
+
+def test_an_end_that_cancels_nothing() -> None:
+    """On demand what has not begun by then is left, and done when somebody can."""
+    dispatcher = TaskDispatcher(1)
+    with held_up(dispatcher, 1):
+        waiting = asked(dispatcher, 3)
+        assert not dispatcher.shutdown(cancel_pending=False, timeout=0.1)
+    assert all_done(waiting)
+    assert not any(each.is_cancelled for each in waiting)
+    assert eventually(lambda: not threads_named("handlebar-server-"))
 
 
 def test_a_server_whose_database_is_locked(tmp_path: Path) -> None:
