@@ -324,11 +324,12 @@ class Batcher(Generic[T]):
         parcels: list[list[T]] = []
         with self._door:
             self._purpose = parcels
-            self._move()
-            with suppress(queue.Empty):
-                for _ in range(min(most, self._courier.room)):
+            try:
+                self._move()
+                for _ in range(min(most, self._courier.room, self._queue.qsize())):
                     parcels.append(self._queue.get_nowait())
-            self._purpose = None
+            finally:
+                self._purpose = None
         return parcels
 
     def _deliver(self, items: list[T]) -> None:

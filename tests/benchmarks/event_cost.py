@@ -18,7 +18,7 @@ from tests.benchmarks.timing import arm, medians
 
 ITEM = ("agent-1", ErrorEvent(time_ns=0, run_id="run-1", data=ErrorData(scope="agent", message="bench")))
 _FEW = 200
-"""Events for which there is room in a queue, and which do not wake its thread."""
+"""Events for which there is room in a queue."""
 
 _IMPORT = "import time; t = time.perf_counter(); import handlebar.core{}; print((time.perf_counter() - t) * 1e3)"
 # What is resident now; the most that ever was would be that of the process that was forked for it.

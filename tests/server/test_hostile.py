@@ -91,3 +91,5 @@ def test_any_name_in_a_path_is_answered(caller: Caller, path: str, query: str) -
     assert is_sound(caller, "GET", f"/v1/approvals/{name}", b"")
     assert is_sound(caller, "GET", f"/v1/runs?limit={quote(query, safe='', errors='replace')}", b"")
     assert is_sound(caller, "GET", f"/nowhere/{name}", b"")
+    # Nothing but slashes is the way home, where people are.
+    assert not path.strip("/") or is_sound(caller, "GET", f"/{name}", b"")

@@ -94,13 +94,14 @@ def test_who_gives_requests_to_threads(database: str, has_one: bool, monkeypatch
     if not has_one:
         pytest.importorskip("psycopg")
     given: list[object] = []
+    usual = sys.getswitchinterval()
 
     def taken(app: object, *, _dispatcher: object, **more: object) -> None:
         given.append(_dispatcher)
+        assert has_one == (sys.getswitchinterval() < usual)
         raise OSError("the port is taken")
 
     monkeypatch.setattr("waitress.server.create_server", taken)
-    usual = sys.getswitchinterval()
     with pytest.raises(OSError, match="taken"):
         serve(database)
     assert [has_one] == [isinstance(each, TaskDispatcher) for each in given]
